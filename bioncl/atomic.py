@@ -58,7 +58,7 @@ def commit(part: Path, path: Path) -> None:
         finally:
             os.close(descriptor)
         if target is part:
-            os.replace(part, path)
+            part.replace(path)
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -56,6 +56,15 @@ class StorageError(RunError):
     """A file could not be written (full disk, no permission); the old file is untouched."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """The user stopped the work, and what was done is saved; `hint` says how to go on."""
+
+    def __init__(self, hint: str = "") -> None:
+        """Carry the way to go on, such as the command that resumes the run."""
+        super().__init__(hint)
+        self.hint = hint
+
+
 def describe(what: str, *, expected: object = None, got: object = None, hint: str = "") -> str:
     """Compose a message: what is wrong, expected, got, the way out."""
     text = what.rstrip(".")

@@ -1,0 +1,1 @@
+"""Experiments: checked settings in, results out, resumable."""

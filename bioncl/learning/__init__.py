@@ -1,0 +1,1 @@
+"""Learning: the learner, methods, memories and the one loop."""

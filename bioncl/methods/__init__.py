@@ -1,0 +1,13 @@
+"""Continual-learning methods, one file each; none imports another."""
+
+from bioncl.registry import Registry
+
+METHODS = Registry(
+    "method",
+    {
+        "naive": ("bioncl.methods.naive:Naive", "train on one task after another"),
+        "joint": ("bioncl.methods.joint:Joint", "train on all tasks so far at once"),
+        "rehearsal": ("bioncl.methods.rehearsal:Rehearsal", "replay stored examples"),
+        "src": ("bioncl.methods.src:SRC", "sleep after each task: Sleep Replay Consolidation"),
+    },
+)

@@ -1,0 +1,5 @@
+"""Networks that learn: the backbone contract, architectures, heads and checkpoints."""
+
+from bioncl.registry import Registry
+
+MODELS = Registry("model", {"mlp": ("bioncl.models.mlp:MLP", "multi-layer perceptron with ReLU")})

@@ -1,0 +1,1 @@
+"""Spiking twins: conversion from an artificial network, the noise that drives them, engines."""

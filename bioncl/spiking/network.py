@@ -76,7 +76,9 @@ class SpikingNetwork:
                 raise InputError(describe(f"Weights of {name}", expected=f"[n, {below}]", got=got))
             if not weight.is_floating_point() or weight.dtype != self.weights[0].dtype:
                 expected = f"all layers in {self.weights[0].dtype}"
-                raise InputError(describe(f"Weights of {name}", expected=expected, got=weight.dtype))
+                raise InputError(
+                    describe(f"Weights of {name}", expected=expected, got=weight.dtype)
+                )
             if bias is not None and bias.shape != weight.shape[:1]:
                 got = tuple(bias.shape)
                 raise InputError(describe(f"Bias of {name}", expected=f"[{len(weight)}]", got=got))

@@ -77,15 +77,22 @@ class LabelledSet:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """What one step learns from: `x` [n, *shape], `y` int64 [n], and the index of its task."""
+    """What one step learns from: `x` [n, *shape], `y` int64 [n], and where it comes from.
+
+    `task` is the index of its task, or int64 [n] where examples of several tasks are mixed.
+    """
 
     x: Tensor
     y: Tensor
-    task: int
+    task: int | Tensor
 
     def __len__(self) -> int:
         """Number of examples."""
         return len(self.y)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        return Batch(self.x.to(device), self.y.to(device), self.task)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,7 +103,7 @@ class Task:
         index: Place in the stream, from 0.
         outputs: Outputs of the network that this task's labels use, ascending.
         train: What may be learnt from.
-        test: What the task is judged on (held-out training data when a run evaluates on validation).
+        test: What the task is judged on; held-out training data where settings are searched.
         name: Shown to people, such as "digits 0, 1".
     """
 

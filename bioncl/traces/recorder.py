@@ -7,7 +7,7 @@ dropped, kept in memory or written to HDF5. Recorders never change what they are
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,7 @@ class Recorder(Protocol):
         """
 
     def weights(
-        self, names: Sequence[str], before: Sequence[NDArray], after: Sequence[NDArray]
+        self, names: Sequence[str], before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]]
     ) -> None:
         """Take the weights [post, pre] of all layers before and after the night."""
 
@@ -40,7 +40,7 @@ class SilentRecorder:
         """Drop them."""
 
     def weights(
-        self, names: Sequence[str], before: Sequence[NDArray], after: Sequence[NDArray]
+        self, names: Sequence[str], before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]]
     ) -> None:
         """Drop them."""
 
@@ -62,7 +62,7 @@ class MemoryRecorder:
         self._chunks.setdefault(layer, []).append(events)
 
     def weights(
-        self, names: Sequence[str], before: Sequence[NDArray], after: Sequence[NDArray]
+        self, names: Sequence[str], before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]]
     ) -> None:
         """Drop them: the network holds the weights after the night."""
 

@@ -1,0 +1,39 @@
+"""Options that change settings: `--set KEY=VALUE` and what is short for it."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import click
+
+set_option = click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one setting, such as train.lr=0.05 or methods.0.memory=500. May be repeated.",
+)
+device_option = click.option(
+    "--device", type=click.Choice(["cpu", "cuda"]), help="Where to compute."
+)
+
+
+def parse_sets(sets: tuple[str, ...]) -> list[tuple[str, Any]]:
+    """Keys and values of `--set`; values are TOML, and plain text where they are not."""
+    found = []
+    for item in sets:
+        key, equals, text = item.partition("=")
+        if not equals or not key.strip():
+            message = f"'{item}' is not KEY=VALUE, such as train.lr=0.05"
+            raise click.BadParameter(message, param_hint="--set")
+        found.append((key.strip(), value_of(text.strip())))
+    return found
+
+
+def value_of(text: str) -> Any:
+    """`text` as a TOML value, or as it is."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

@@ -1,0 +1,99 @@
+"""From checked settings to the objects of a run: stream, learner, methods, trace."""
+
+from __future__ import annotations
+
+import copy
+import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy
+import torch
+
+import bioncl
+from bioncl.errors import UnsupportedError, describe
+from bioncl.experiments.settings import RunConfig
+from bioncl.learning.learner import Learner, NightLog, no_log
+from bioncl.learning.method import Together
+from bioncl.models.backbone import Backbone
+from bioncl.progress import Progress
+from bioncl.streams.files import DataPlaces
+from bioncl.streams.labelled.validation import Validation
+from bioncl.streams.source import DataSource
+from bioncl.streams.stream import Stream
+from bioncl.traces.hdf5_writer import TraceFile
+
+
+def make_stream(config: RunConfig, progress: Progress) -> Stream:
+    """Load the data and build the stream."""
+    data = config.data
+    folder = Path(data.dir) if data.dir else None
+    places = DataPlaces(folder, data.download, progress)
+    held_out = None
+    if data.validation > 0 or data.evaluate_on == "validation":
+        held_out = Validation(data.validation, data.validation_seed, data.evaluate_on)
+    return config.stream.build(DataSource(places, held_out), config.general.seed)
+
+
+def make_learner(config: RunConfig, stream: Stream, progress: Progress) -> Learner:
+    """Make the learner with its untrained network."""
+    device = config.general.device
+    if device == "cuda" and not torch.cuda.is_available():
+        hint = 'Set device = "cpu".'
+        raise UnsupportedError(describe("No CUDA device is available", hint=hint))
+    groups = [stream.task(i).outputs for i in range(len(stream))]
+
+    def build() -> Backbone:
+        model = config.model.build(stream.input_shape, stream.outputs, groups, config.general.seed)
+        return model
+
+    return Learner(
+        build,
+        stream,
+        config.training,
+        seed=config.general.seed,
+        device=device,
+        progress=progress,
+    )
+
+
+def make_methods(config: RunConfig) -> Together:
+    """Fresh copies of the methods."""
+    return Together(copy.deepcopy(list(config.methods)))
+
+
+def make_night_log(config: RunConfig, learner: Learner, path: Path | None) -> NightLog:
+    """Where the nights of a run are recorded."""
+    if path is None or not config.trace.record or not config.sleeps:
+        return no_log
+    inputs = int(numpy.prod(learner.stream.input_shape))
+    layers = [("input", inputs)]
+    layers += [(layer.name, len(layer.weight)) for layer in learner.model.stack()]
+    facts = {"settings": dict(config.resolved), "versions": versions()}
+    trace = TraceFile(path, layers, settings=facts, compressed=config.trace.compressed)
+    return lambda task, steps: trace.night(task, task=task, steps=steps)
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything that shapes the numbers."""
+    return {
+        "bioncl": bioncl.__version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "h5py": h5py.__version__,
+    }
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Run a block with this number of torch threads and a random state of its own."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        torch.set_num_threads(before)

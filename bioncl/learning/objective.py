@@ -1,0 +1,31 @@
+"""What is minimised, and how outputs become decisions.
+
+| output | loss | decision |
+|---|---|---|
+| softmax | cross-entropy, mean over the batch | largest logit |
+| relu | ½‖y − a‖², a = ReLU(z), mean over the batch; the gradient at z is a − y: the derivative of the
+  output ReLU is left out, as published for Sleep Replay Consolidation | largest a; the first output
+  wins if all are silent |
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, one_hot
+
+from bioncl.models.backbone import Output
+
+
+def loss(output: Output, logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean loss of `logits` [n, outputs] against `labels` int64 [n]."""
+    if output == "softmax":
+        return cross_entropy(logits, labels)
+    active = logits + (torch.relu(logits) - logits).detach()  # ReLU forward, identity backward
+    wanted = one_hot(labels, logits.shape[1]).to(logits.dtype)
+    return 0.5 * (active - wanted).square().sum(1).mean()
+
+
+def decide(output: Output, logits: Tensor) -> Tensor:
+    """The chosen output of each row of `logits` [n, outputs]: int64 [n]."""
+    return (torch.relu(logits) if output == "relu" else logits).argmax(1)

@@ -1,0 +1,76 @@
+"""SRC, Sleep Replay Consolidation: a night of sleep after each task.
+
+The network becomes a spiking one, noise shaped by what it saw awake drives it, a local Hebbian rule
+changes the weights, and the network wakes up with them (Tadros et al. 2022, Nat Commun 13:7742).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from bioncl.learning.learner import Learner
+from bioncl.learning.method import Method
+from bioncl.seeding import numpy_generator
+from bioncl.nights.night import NightReport, sleep
+from bioncl.nights.settings import NightSettings
+from bioncl.streams.stream import Examples, Task, joined
+
+
+@dataclass
+class SRC(Method):
+    """Sleep after each task.
+
+    Attributes:
+        sleep: How to sleep; the settings table [sleep].
+        reports: What each night did, in order.
+    """
+
+    scenarios: ClassVar[tuple[str, ...]] = ("task", "domain", "class")
+    paper: ClassVar[str] = "Tadros et al. 2022 (Nat Commun 13:7742)"
+    sleeps: ClassVar[bool] = True
+
+    sleep: NightSettings = field(default_factory=NightSettings, metadata={"table": "sleep"})
+    reports: list[NightReport] = field(default_factory=list, init=False, repr=False)
+
+    @property
+    def reads_past(self) -> bool:
+        """Old inputs shape drive and gains unless sleep sees the current task only."""
+        return self.sleep.sees != "current"
+
+    def after_task(self, learner: Learner, task: Task) -> None:
+        """Sleep through one night."""
+        if self.sleep.when == "last" and task.index < len(learner.stream) - 1:
+            return
+        steps = self.sleep.steps_of(task.index)
+        before = learner.scores()
+        with learner.night_log(task.index, steps) as recorder:
+            report = sleep(
+                learner.model,
+                self.seen(learner, task),
+                self.sleep,
+                steps=steps,
+                generator=numpy_generator(learner.seed, "night", task.index),
+                recorder=recorder,
+                progress=learner.progress,
+            )
+            learner.changed()
+            after = learner.scores()
+            recorder.facts(
+                {
+                    "task": task.index,
+                    "accuracy_before": before.tasks,
+                    "accuracy_after": after.tasks,
+                    "accuracy_all_before": before.all,
+                    "accuracy_all_after": after.all,
+                }
+            )
+        self.reports.append(report)
+
+    def seen(self, learner: Learner, task: Task) -> Examples:
+        """The inputs that shape drive and gains of the night after `task`."""
+        if self.sleep.sees == "current":
+            return task.train
+        if self.sleep.sees == "first":
+            return learner.past()[0] if task.index else task.train
+        return joined([*learner.past(), task.train])

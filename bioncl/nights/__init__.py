@@ -1,0 +1,1 @@
+"""Sleep: one night of a network, and when and how long it lasts."""

@@ -1,0 +1,183 @@
+"""One night: convert, drive, run, write back.
+
+    model ─► gains from what was seen ─► spiking twin ─► engine(drive, rule) ─► weights ─► model
+
+The twin's weights are the model's; a night that fails leaves the model as it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bioncl.errors import UnsupportedError, describe
+from bioncl.models.backbone import Backbone, LinearLayer
+from bioncl.plasticity import PlasticityRule
+from bioncl.progress import Progress
+from bioncl.nights.settings import NightSettings
+from bioncl.spiking.convert import per_layer
+from bioncl.spiking.drive import Seen, spikes
+from bioncl.spiking.engines import ENGINES
+from bioncl.spiking.network import SpikingNetwork
+from bioncl.streams.stream import Examples
+from bioncl.traces.recorder import Recorder
+from bioncl.traces.spikes import Spikes
+
+
+@dataclass(frozen=True)
+class NightReport:
+    """What one night did.
+
+    Attributes:
+        steps: Length in steps.
+        seconds: Wall time of the simulation.
+        engine: Who computed it.
+        gains: Gain of each layer.
+        spikes: Number of spikes of each layer, input first.
+        changed: Share of each layer's weights that differ after the night.
+        mean_change: Mean change of each layer's weights.
+    """
+
+    steps: int
+    seconds: float
+    engine: str
+    gains: tuple[float, ...]
+    spikes: tuple[int, ...]
+    changed: tuple[float, ...]
+    mean_change: tuple[float, ...]
+
+
+def sleep(
+    model: Backbone,
+    seen: Examples,
+    settings: NightSettings,
+    *,
+    steps: int,
+    generator: np.random.Generator,
+    recorder: Recorder,
+    progress: Progress,
+) -> NightReport:
+    """Let `model` sleep through one night; its weights change in place.
+
+    Args:
+        model: The awake network.
+        seen: Inputs that shape drive and gains.
+        settings: How to sleep.
+        steps: Length of the night.
+        generator: Source of all noise.
+        recorder: Gets spikes, weights and facts.
+        progress: Gets one unit a step.
+
+    Raises:
+        UnsupportedError: The engine cannot run this network or rule.
+        DivergedError: Weights became non-finite; the model keeps its weights.
+    """
+    network = twin(model, seen, settings)
+    engine = ENGINES.load(settings.engine)(threads=settings.threads)
+    if refusal := engine.refuses(network):
+        hint = "Choose another sleep.engine; `bioncl engines` lists them."
+        raise UnsupportedError(describe(f"Engine '{settings.engine}': {refusal}", hint=hint))
+    before = [weight.clone() for weight in network.weights]
+    counting = Counting(recorder, len(network.sizes))
+    start = time.perf_counter()
+    with progress.start("night: steps", steps) as bar:
+        noise = spikes(settings.drive, as_seen(seen), steps, peak(settings), generator)
+        engine.run(network, watched(noise, bar.advance), counting)
+    seconds = time.perf_counter() - start
+    model.write_stack([w.to(p.weight) for w, p in zip(network.weights, model.stack(), strict=True)])
+    report = _report(network, before, counting.totals, settings.engine, steps, seconds)
+    arrays = [[w.numpy() for w in ws] for ws in (before, network.weights)]
+    recorder.weights(list(network.names), arrays[0], arrays[1])
+    recorder.facts(asdict(report))
+    return report
+
+
+def twin(model: Backbone, seen: Examples, settings: NightSettings) -> SpikingNetwork:
+    """The spiking twin of `model`, on the CPU, in the night's precision."""
+    model.eval()
+    model.use_task(None)
+    device = next(model.parameters()).device
+    stack = model.stack()
+    dtype = getattr(torch, settings.precision)
+    factors = per_layer("sleep.rule_factors", settings.rule_factors, model)
+    return SpikingNetwork(
+        weights=[layer.weight.detach().to("cpu", dtype, copy=True) for layer in stack],
+        gains=settings.gains.of(model, seen.x.to(device)),
+        thresholds=per_layer("sleep.thresholds", settings.thresholds, model),
+        decay=settings.decay,
+        inhibition=settings.inhibition,
+        biases=[_bias(layer, settings, dtype) for layer in stack],
+        rules=[_rule(settings.rule, factor) for factor in factors],
+        names=[layer.name for layer in stack],
+    )
+
+
+def peak(settings: NightSettings) -> float:
+    """Spike probability of an input whose intensity is 1, before clipping."""
+    return 2.0 * settings.dt * settings.rate
+
+
+def as_seen(examples: Examples) -> Seen:
+    """Examples as the drives take them."""
+    flat = np.ascontiguousarray(examples.x.flatten(1).numpy())
+    return Seen(flat, examples.y.numpy(), tuple(examples.x.shape[1:]))
+
+
+def watched(chunks: Iterator[Spikes], advance: Callable[[int], None]) -> Iterator[Spikes]:
+    """Pass chunks on, telling how many steps are done."""
+    for chunk in chunks:
+        yield chunk
+        advance(chunk.steps)
+
+
+class Counting:
+    """A recorder that counts the spikes of each layer and passes everything on."""
+
+    def __init__(self, inner: Recorder, layers: int) -> None:
+        """Count for `layers` layers, input included, and pass on to `inner`."""
+        self.inner, self.totals = inner, [0] * layers
+        self.weights, self.facts = inner.weights, inner.facts
+
+    def spikes(self, layer: int, first_step: int, spikes: Spikes) -> None:
+        """Count and pass on."""
+        self.totals[layer] += len(spikes.ids)
+        self.inner.spikes(layer, first_step, spikes)
+
+
+def _bias(layer: LinearLayer, settings: NightSettings, dtype: torch.dtype) -> Tensor | None:
+    # An input of intensity x fires with probability peak·x, so the drive of W is peak·(W x) on
+    # average; scaling the bias alike keeps the proportion that the awake network has.
+    if layer.bias is None:
+        return None
+    return layer.bias.detach().to("cpu", dtype) * min(1.0, peak(settings))
+
+
+def _rule(rule: PlasticityRule, factor: float) -> PlasticityRule | None:
+    if factor == 0.0:
+        return None
+    return rule if factor == 1.0 else rule.scaled(factor)
+
+
+def _report(
+    network: SpikingNetwork,
+    before: list[Tensor],
+    totals: list[int],
+    engine: str,
+    steps: int,
+    seconds: float,
+) -> NightReport:
+    pairs = list(zip(before, network.weights, strict=True))
+    return NightReport(
+        steps=steps,
+        seconds=seconds,
+        engine=engine,
+        gains=tuple(network.gains),
+        spikes=tuple(totals),
+        changed=tuple(float((old != new).double().mean()) for old, new in pairs),
+        mean_change=tuple(float((new - old).double().mean()) for old, new in pairs),
+    )

@@ -1,0 +1,144 @@
+"""From a trained network to its spiking twin: the gain of each layer.
+
+The twin keeps the network's weights; what conversion adds is a gain c_l on each layer's synaptic
+current, made from S_l, the largest weight or activation of layer l on some data. Gains leave the
+weights alone, so after the night they go back as they are.
+
+| name | gains (S_0 = 1) |
+|---|---|
+| published | c_l = p_{l−1}/S_l, p_l = S_l/p_{l−1}, p_0 = 1: the factor applied before, not S_{l−1}; authors'
+  normalize_nn_data.m of Tadros et al. 2022 |
+| diehl | c_l = S_{l−1}/S_l; Diehl et al. 2015, data-based normalisation |
+| percentile | c_l = λ_{l−1}/λ_l, λ_l the given percentile of the activations of layer l; Rueckauer et
+  al. 2017 |
+| fixed | the numbers given |
+
+All are multiplied by `scale`. A layer that is silent on the data (S_l = 0) leaves the chain as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Protocol
+
+import torch
+from annotated_types import Gt, Interval
+from torch import Tensor
+
+from bioncl.errors import SettingsError, describe
+from bioncl.models.backbone import Backbone
+from bioncl.registry import Registry
+
+BATCH = 2000
+
+
+class Gains(Protocol):
+    """Settings that make the gains of all layers."""
+
+    def of(self, model: Backbone, inputs: Tensor) -> list[float]:
+        """One gain a layer, from the network and `inputs` [n, *shape] (the model in eval mode)."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """Gains as the authors' code makes them."""
+
+    scale: Annotated[float, Gt(0)] = 1.0
+
+    def of(self, model: Backbone, inputs: Tensor) -> list[float]:
+        """See `Gains`."""
+        return [self.scale * c for c in published_chain(largest(model, inputs))]
+
+
+@dataclass(frozen=True)
+class Diehl:
+    """Data-based normalisation of Diehl et al. 2015."""
+
+    scale: Annotated[float, Gt(0)] = 1.0
+
+    def of(self, model: Backbone, inputs: Tensor) -> list[float]:
+        """See `Gains`."""
+        return [self.scale * c for c in ratio_chain(largest(model, inputs))]
+
+
+@dataclass(frozen=True)
+class Percentile:
+    """Data-based normalisation by a percentile of the activations, robust against outliers."""
+
+    scale: Annotated[float, Gt(0)] = 1.0
+    percentile: Annotated[float, Interval(gt=0, le=100)] = 99.9
+
+    def of(self, model: Backbone, inputs: Tensor) -> list[float]:
+        """See `Gains`; at most the first 2,000 inputs are used."""
+        with torch.inference_mode():
+            layers = model.activations(inputs[:BATCH])
+        tops = [_percentile(a, self.percentile) for a in layers]
+        return [self.scale * c for c in ratio_chain(tops)]
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Gains as given, one a layer, or one for all."""
+
+    values: tuple[Annotated[float, Gt(0)], ...] = (1.0,)
+    scale: Annotated[float, Gt(0)] = 1.0
+
+    def of(self, model: Backbone, inputs: Tensor) -> list[float]:
+        """See `Gains`."""
+        return [self.scale * c for c in per_layer("sleep.gains.values", self.values, model)]
+
+
+GAINS = Registry(
+    "gain",
+    {
+        "published": ("bioncl.spiking.convert:Published", "as the authors' code makes them"),
+        "diehl": ("bioncl.spiking.convert:Diehl", "data-based maximum, Diehl et al. 2015"),
+        "percentile": ("bioncl.spiking.convert:Percentile", "percentile of the activations"),
+        "fixed": ("bioncl.spiking.convert:Fixed", "numbers as given"),
+    },
+)
+
+
+def largest(model: Backbone, inputs: Tensor) -> list[float]:
+    """S_l = max(0, largest weight, largest activation on `inputs`) of each layer."""
+    tops = [max(0.0, float(layer.weight.max())) for layer in model.stack()]
+    with torch.inference_mode():
+        for part in inputs.split(BATCH):
+            found = [float(a.max()) for a in model.activations(part)]
+            tops = [max(pair) for pair in zip(tops, found, strict=True)]
+    return tops
+
+
+def published_chain(tops: Sequence[float]) -> list[float]:
+    """c_l = p_{l−1}/S_l with p_l = S_l/p_{l−1}, p_0 = 1."""
+    gains, applied = [], 1.0
+    for top in tops:
+        factor = top / applied if top > 0 else 1.0
+        gains.append(1.0 / factor)
+        applied = factor
+    return gains
+
+
+def ratio_chain(tops: Sequence[float]) -> list[float]:
+    """c_l = S_{l−1}/S_l with S_0 = 1."""
+    gains, below = [], 1.0
+    for top in tops:
+        gains.append(below / top if top > 0 else 1.0)
+        below = top if top > 0 else below
+    return gains
+
+
+def per_layer(what: str, values: Sequence[float], model: Backbone) -> list[float]:
+    """`values`, one a layer; a single value stands for all layers."""
+    count = len(model.layers)
+    if len(values) not in (1, count):
+        expected = f"1 or {count} numbers, one for each layer ({', '.join(model.layers)})"
+        raise SettingsError(describe(what, expected=expected, got=list(values)))
+    return list(values) * (count if len(values) == 1 else 1)
+
+
+def _percentile(activations: Tensor, percent: float) -> float:
+    flat = activations.reshape(-1)
+    rank = max(1, round(flat.numel() * percent / 100))
+    return float(flat.kthvalue(rank).values)

@@ -1,0 +1,218 @@
+"""The recorder of one night: spikes are gathered into blocks and appended to the unfinished file.
+
+Blocks are written in HDF5's single-writer mode (SWMR), which orders its writes so that the file can
+be read at any moment, also after a kill. A block covers the same steps in every layer; its row in
+`blocks` is flushed last and so says that the block is whole.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from bioncl.atomic import storage_errors
+from bioncl.errors import InputError, describe
+from bioncl.traces import schema
+from bioncl.traces.spikes import Spikes
+
+_BLOCK_SECONDS = 5.0
+
+
+@contextmanager
+def storing(part: Path) -> Iterator[None]:
+    """Turn what h5py says when it cannot write into a StorageError."""
+    with storage_errors(part):
+        try:
+            yield
+        except RuntimeError as error:  # h5py's way to say that a flush failed
+            raise OSError(str(error)) from error
+
+
+def open_part(part: Path, mode: str = "r+") -> h5py.File:
+    """Open the unfinished file for writing.
+
+    Locking is off, so that somebody who looks at it cannot stop the run. Version 1.10 of the format
+    is the oldest with the single-writer mode, and libsonata reads none later than 1.14.
+    """
+    return h5py.File(part, mode, libver=("v110", "v110"), locking=False)
+
+
+@dataclass
+class _Layer:
+    """What is gathered for one layer: pieces not yet written, and counts of the whole night."""
+
+    name: str
+    counts: NDArray[np.int64]
+    stop: int = 0
+    timestamps: list[NDArray[np.float64]] = field(default_factory=list)
+    ids: list[NDArray[np.uint64]] = field(default_factory=list)
+
+    def append_to(self, file: h5py.File) -> int:
+        """Move the gathered events into the file; return the end of this layer's events."""
+        group = file[f"spikes/{self.name}"]
+        end = len(group["node_ids"])
+        if self.ids:
+            first, end = end, end + sum(map(len, self.ids))
+            for what, pieces in (("timestamps", self.timestamps), ("node_ids", self.ids)):
+                group[what].resize((end,))
+                group[what][first:] = np.concatenate(pieces)
+                group[what].flush()
+            self.timestamps, self.ids = [], []
+        return end
+
+
+class NightRecorder:
+    """Writes one night into the unfinished file; see `bioncl.traces.recorder.Recorder`."""
+
+    def __init__(
+        self,
+        part: Path,
+        index: int,
+        first_step: int,
+        layers: schema.Layers,
+        *,
+        compressed: bool,
+        keep_before: bool,
+        block_events: int,
+    ) -> None:
+        """Take over a night whose group stands in `part` already and starts at `first_step`."""
+        self._part = part
+        self._group = schema.night_path(index)
+        self._layers = [_Layer(name, np.zeros(n, np.int64)) for name, n in layers.items()]
+        self._packing = schema.filters(compressed=compressed)
+        self._keep_before = keep_before
+        self._block_events = block_events
+        self._buffered = 0
+        self._written = time.monotonic()
+        self._facts: dict[str, object] = {}
+        self._file: h5py.File | None = None
+        self._first_step = first_step
+
+    def spikes(self, layer: int, first_step: int, spikes: Spikes) -> None:
+        """Take the spikes of one layer for one chunk of steps; written when a block is full.
+
+        Raises:
+            InputError: The chunk does not fit the layer or comes out of order.
+            StorageError: The block cannot be written.
+        """
+        into = self._checked(layer, first_step, spikes)
+        late = time.monotonic() - self._written > _BLOCK_SECONDS
+        if layer == 0 and (self._buffered >= self._block_events or late):
+            self._flush()
+        into.stop = first_step + spikes.steps
+        into.counts += spikes.counts()
+        if len(spikes.ids):
+            steps = spikes.event_steps() + (self._first_step + first_step)
+            into.timestamps.append(steps * schema.STEP_MS)
+            into.ids.append(spikes.ids.astype(np.uint64))
+            self._buffered += len(spikes.ids)
+
+    def _checked(self, layer: int, first_step: int, spikes: Spikes) -> _Layer:
+        if not 0 <= layer < len(self._layers):
+            expected = f"0 to {len(self._layers) - 1}"
+            raise InputError(describe("Layer handed to a trace", expected=expected, got=layer))
+        into = self._layers[layer]
+        if spikes.neurons != len(into.counts):
+            what, expected = f"Spikes of layer {into.name}", f"{len(into.counts)} neurons"
+            raise InputError(describe(what, expected=expected, got=spikes.neurons))
+        if first_step < into.stop:
+            what, expected = f"Chunk of layer {into.name}", f"step {into.stop} or later"
+            raise InputError(describe(what, expected=expected, got=first_step))
+        return into
+
+    def weights(
+        self, names: Sequence[str], before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]]
+    ) -> None:
+        """Write the change of each layer's weights [post, pre], and their norms."""
+        for name, old, new in zip(names, before, after, strict=True):
+            schema.check_name(name)
+            with self._outside_blocks() as file:
+                group = file.require_group(f"{self._group}/weights").create_group(name)
+                _write_weights(group, old, new, self._packing, keep_before=self._keep_before)
+
+    def facts(self, values: Mapping[str, object]) -> None:
+        """Keep facts about the night until its end; a later value replaces an earlier one.
+
+        Raises:
+            InputError: A value has no form in JSON.
+        """
+        schema.to_json(values)
+        self._facts.update(values)
+
+    def finish(self) -> None:
+        """Write what is left and mark night and file as complete."""
+        self._flush()
+        with self._outside_blocks() as file:
+            night = file[self._group]
+            self._write_facts(night)
+            for layer in self._layers:
+                night.create_dataset(f"layers/{layer.name}/spike_counts", data=layer.counts)
+            _update_mean_rates(file)
+            night.attrs["complete"] = True
+            file["bioncl"].attrs["complete"] = True
+
+    def close(self) -> None:
+        """Let go of the file; a later block opens it again."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            file.close()
+
+    @contextmanager
+    def _outside_blocks(self) -> Iterator[h5py.File]:
+        """Leave the single-writer mode, which allows no new groups, for a moment."""
+        with storing(self._part):
+            self.close()
+            with open_part(self._part) as file:
+                yield file
+
+    def _write_facts(self, night: h5py.Group) -> None:
+        night["facts_json"] = schema.to_json(self._facts)
+        for name, value in self._facts.items():
+            if isinstance(value, bool | int | float | str | np.generic) and name not in night.attrs:
+                night.attrs[name] = value
+
+    def _flush(self) -> None:
+        with storing(self._part):
+            if self._file is None:
+                self._file = open_part(self._part)
+                self._file.swmr_mode = True
+            ends = [layer.append_to(self._file) for layer in self._layers]
+            blocks = self._file[self._group]["blocks"]
+            blocks.resize(len(blocks) + 1, axis=0)
+            blocks[-1] = [max(layer.stop for layer in self._layers), *ends]
+            blocks.flush()
+        self._buffered = 0
+        self._written = time.monotonic()
+
+
+def _write_weights(
+    group: h5py.Group,
+    before: NDArray[Any],
+    after: NDArray[Any],
+    packing: Mapping[str, object],
+    *,
+    keep_before: bool,
+) -> None:
+    change = after - before
+    group.create_dataset("delta", data=change, **packing)
+    if keep_before:
+        group.create_dataset("before", data=before, **packing)
+    for what, values in (("before", before), ("after", after), ("delta", change)):
+        group.attrs[f"norm_{what}"] = float(np.linalg.norm(values.astype(np.float64)))
+
+
+def _update_mean_rates(file: h5py.File) -> None:
+    """Set /bioncl/layers/<layer>/rate_hz from the counts and lengths of all nights."""
+    nights = schema.nights_of(file).values()
+    seconds = sum(int(night["blocks"][-1, 0]) for night in nights) * schema.STEP_MS / 1000
+    for name in schema.layers_of(file):
+        counts = sum(night[f"layers/{name}/spike_counts"][:] for night in nights)
+        file[f"bioncl/layers/{name}/rate_hz"][:] = counts / max(seconds, schema.STEP_MS / 1000)

@@ -1,0 +1,72 @@
+"""Permuted streams: bijections, one a task, from the seed alone."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from bioncl.errors import DataError
+from bioncl.streams.permuted import Permuted, permutation
+
+
+@pytest.mark.parametrize("size", [1, 6, 784])
+def test_permutation_is_a_bijection(size):
+    """Every place is used once."""
+    assert permutation(size, 0, 1).sort().values.tolist() == list(range(size))
+
+
+def test_permutations_differ_by_task_and_seed_and_repeat_for_the_same():
+    """Nine (seed, task) pairs give nine permutations, the same ones again."""
+    pairs = list(itertools.product(range(3), range(3)))
+    drawn = [tuple(permutation(784, *pair).tolist()) for pair in pairs]
+    assert len(set(drawn)) == 9
+    assert drawn == [tuple(permutation(784, *pair).tolist()) for pair in pairs]
+
+
+def test_each_task_moves_the_pixels_of_all_its_images_alike(numbered, source_of):
+    """Against a loop over images and pixels; training and test share the permutation."""
+    whole = numbered(train=7, test=5)
+    stream = Permuted("numbered", tasks=3).build(source_of(whole), seed=2)
+    assert (stream.length, stream.outputs, stream.name) == (3, 4, "permuted-numbered")
+    for index in range(3):
+        order = permutation(6, 2, index).tolist() if index else range(6)
+        task = stream.task(index)
+        for part, original in ((task.train, whole.train), (task.test, whole.test)):
+            for moved, image in zip(part.x, original.x, strict=True):
+                pixels = image.flatten().tolist()
+                assert moved.flatten().tolist() == [pixels[place] for place in order]
+            assert torch.equal(part.y, original.y)
+
+
+def test_first_task_is_permuted_when_asked(numbered, source_of):
+    """As in GEM's code."""
+    whole = numbered()
+    first = Permuted("numbered", first_permuted=True).build(source_of(whole), 0).task(0)
+    assert not torch.equal(first.train.x, whole.train.x)
+    assert torch.equal(first.train.x.sum((1, 2, 3)), whole.train.x.sum((1, 2, 3)))
+
+
+@pytest.mark.parametrize("scenario", ["task", "class"])
+def test_tasks_have_outputs_of_their_own_outside_the_domain_scenario(numbered, source_of, scenario):
+    """Labels of task k are moved up by k times the classes."""
+    whole = numbered()
+    stream = Permuted("numbered", scenario, tasks=3).build(source_of(whole), 0)
+    assert stream.outputs == 12
+    assert stream.task(2).outputs == (8, 9, 10, 11)
+    assert torch.equal(stream.task(2).train.y, whole.train.y + 8)
+    assert torch.equal(stream.test(1).y, whole.test.y + 4)
+
+
+def test_first_examples_and_refusals(numbered, source_of):
+    """train_per_task cuts in order; sorted data and unknown scenarios are refused."""
+    whole = numbered()
+    cut = Permuted("numbered", train_per_task=3, test_per_task=2).build(source_of(whole), 0).task(0)
+    assert torch.equal(cut.train.x, whole.train.x[:3])
+    assert len(cut.test) == 2
+    in_order = numbered(classes=2, labels=[0] * 30 + [1] * 30)
+    with pytest.raises(DataError, match="sorted by class"):
+        Permuted("numbered", train_per_task=20).build(source_of(in_order), 0).task(1)
+    with pytest.raises(DataError, match="got 'tasks'"):
+        Permuted("numbered", "tasks").build(source_of(whole), 0)
