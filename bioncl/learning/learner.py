@@ -16,7 +16,7 @@ from torch.nn.utils import parameters_to_vector, vector_to_parameters
 from bioncl.errors import UnsupportedError, describe
 from bioncl.learning import objective
 from bioncl.learning.clock import Clock
-from bioncl.learning.evaluation import Scores, evaluate
+from bioncl.learning.evaluation import ReadOut, Scores, evaluate
 from bioncl.learning.training import Training, optimizer_state, restore_optimizer
 from bioncl.models.backbone import Backbone
 from bioncl.progress import Progress, Silent
@@ -49,6 +49,8 @@ class Learner:
         night_log: Gives the recorder of a night from its task and number of steps.
         progress: Where long work reports to.
         clock: Wall time spent on training, sleeping and evaluating.
+        read_out: How decisions are made, if a method does so by itself; it sets this when it is made
+            or restored, since a checkpoint does not hold it.
         may_read_past: Whether `past` may be called; set by the loop from the methods' declaration.
     """
 
@@ -78,6 +80,7 @@ class Learner:
         self.night_log, self.progress = night_log, progress or Silent()
         self.clock = Clock()
         self.may_read_past = False
+        self.read_out: ReadOut | None = None
         self._kept: dict[str, Tensor] = {}
         self._scores: Scores | None = None
 
@@ -121,7 +124,7 @@ class Learner:
         """Accuracies on all tasks now; measured once until `changed` is called."""
         if self._scores is None:
             with self.clock.measure("eval"):
-                self._scores = evaluate(self.model, self.stream, self.device)
+                self._scores = evaluate(self.model, self.stream, self.device, self.read_out)
         return self._scores
 
     def changed(self) -> None:

@@ -102,7 +102,7 @@ GAINS = Registry(
 
 def largest(model: Backbone, inputs: Tensor) -> list[float]:
     """S_l = max(0, largest weight, largest activation on `inputs`) of each layer."""
-    tops = [max(0.0, float(layer.weight.max())) for layer in model.stack()]
+    tops = [max(0.0, float(layer.weight.detach().max())) for layer in model.stack()]
     with torch.inference_mode():
         for part in inputs.split(BATCH):
             found = [float(a.max()) for a in model.activations(part)]

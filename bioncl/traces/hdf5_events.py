@@ -49,9 +49,7 @@ class Events:
         blocks = self._blocks[night]
         return int(blocks[-1, 0]) if len(blocks) else 0
 
-    def window(
-        self, layer: str, night: int, start: int, stop: int
-    ) -> Iterator[NDArray[np.int64]]:
+    def window(self, layer: str, night: int, start: int, stop: int) -> Iterator[NDArray[np.int64]]:
         """(step, neuron) of a layer from step `start` up to `stop` of a night, in pieces.
 
         0 <= start < stop <= recorded(night). Each piece is int64 [events, 2], with at most

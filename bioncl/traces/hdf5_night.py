@@ -1,8 +1,8 @@
 """The recorder of one night: spikes are gathered into blocks and appended to the unfinished file.
 
-Blocks are written in HDF5's single-writer mode (SWMR), which orders its writes so that the file can
-be read at any moment, also after a kill. A block covers the same steps in every layer; its row in
-`blocks` is flushed last and so says that the block is whole.
+No order of writes inside one HDF5 file survives every kill, so each block goes to two files, one
+after the other, each opened and closed for it: at least one of them is whole at any moment. A block
+covers the same steps in every layer; its row in `blocks` says how far the events reach.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ def storing(part: Path) -> Iterator[None]:
 
 
 def open_part(part: Path, mode: str = "r+") -> h5py.File:
-    """Open the unfinished file for writing.
+    """Open an unfinished file for writing.
 
-    Locking is off, so that somebody who looks at it cannot stop the run. Version 1.10 of the format
-    is the oldest with the single-writer mode, and libsonata reads none later than 1.14.
+    Locking is off, so that somebody who looks at it cannot stop the run. The oldest format has no
+    open-for-writing mark, which would outlive a kill and keep others from opening the file.
     """
-    return h5py.File(part, mode, libver=("v110", "v110"), locking=False)
+    return h5py.File(part, mode, libver="earliest", locking=False)
 
 
 @dataclass
@@ -56,17 +56,19 @@ class _Layer:
     ids: list[NDArray[np.uint64]] = field(default_factory=list)
 
     def append_to(self, file: h5py.File) -> int:
-        """Move the gathered events into the file; return the end of this layer's events."""
+        """Append the gathered events to the file; return the end of this layer's events."""
         group = file[f"spikes/{self.name}"]
-        end = len(group["node_ids"])
-        if self.ids:
-            first, end = end, end + sum(map(len, self.ids))
+        first = len(group["node_ids"])
+        end = first + sum(map(len, self.ids))
+        if end > first:
             for what, pieces in (("timestamps", self.timestamps), ("node_ids", self.ids)):
                 group[what].resize((end,))
                 group[what][first:] = np.concatenate(pieces)
-                group[what].flush()
-            self.timestamps, self.ids = [], []
         return end
+
+    def clear(self) -> None:
+        """Forget what was gathered."""
+        self.timestamps, self.ids = [], []
 
 
 class NightRecorder:
@@ -74,7 +76,7 @@ class NightRecorder:
 
     def __init__(
         self,
-        part: Path,
+        parts: Sequence[Path],
         index: int,
         first_step: int,
         layers: schema.Layers,
@@ -83,8 +85,11 @@ class NightRecorder:
         keep_before: bool,
         block_events: int,
     ) -> None:
-        """Take over a night whose group stands in `part` already and starts at `first_step`."""
-        self._part = part
+        """Take over a night whose group stands in `parts` already and starts at `first_step`.
+
+        Blocks go to all parts; what is known only at the end of the night goes to the first.
+        """
+        self._parts = parts
         self._group = schema.night_path(index)
         self._layers = [_Layer(name, np.zeros(n, np.int64)) for name, n in layers.items()]
         self._packing = schema.filters(compressed=compressed)
@@ -93,7 +98,6 @@ class NightRecorder:
         self._buffered = 0
         self._written = time.monotonic()
         self._facts: dict[str, object] = {}
-        self._file: h5py.File | None = None
         self._first_step = first_step
 
     def spikes(self, layer: int, first_step: int, spikes: Spikes) -> None:
@@ -132,9 +136,9 @@ class NightRecorder:
         self, names: Sequence[str], before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]]
     ) -> None:
         """Write the change of each layer's weights [post, pre], and their norms."""
-        for name, old, new in zip(names, before, after, strict=True):
-            schema.check_name(name)
-            with self._outside_blocks() as file:
+        with storing(self._parts[0]), open_part(self._parts[0]) as file:
+            for name, old, new in zip(names, before, after, strict=True):
+                schema.check_name(name)
                 group = file.require_group(f"{self._group}/weights").create_group(name)
                 _write_weights(group, old, new, self._packing, keep_before=self._keep_before)
 
@@ -150,7 +154,7 @@ class NightRecorder:
     def finish(self) -> None:
         """Write what is left and mark night and file as complete."""
         self._flush()
-        with self._outside_blocks() as file:
+        with storing(self._parts[0]), open_part(self._parts[0]) as file:
             night = file[self._group]
             self._write_facts(night)
             for layer in self._layers:
@@ -159,20 +163,6 @@ class NightRecorder:
             night.attrs["complete"] = True
             file["bioncl"].attrs["complete"] = True
 
-    def close(self) -> None:
-        """Let go of the file; a later block opens it again."""
-        if self._file is not None:
-            file, self._file = self._file, None
-            file.close()
-
-    @contextmanager
-    def _outside_blocks(self) -> Iterator[h5py.File]:
-        """Leave the single-writer mode, which allows no new groups, for a moment."""
-        with storing(self._part):
-            self.close()
-            with open_part(self._part) as file:
-                yield file
-
     def _write_facts(self, night: h5py.Group) -> None:
         night["facts_json"] = schema.to_json(self._facts)
         for name, value in self._facts.items():
@@ -180,15 +170,15 @@ class NightRecorder:
                 night.attrs[name] = value
 
     def _flush(self) -> None:
-        with storing(self._part):
-            if self._file is None:
-                self._file = open_part(self._part)
-                self._file.swmr_mode = True
-            ends = [layer.append_to(self._file) for layer in self._layers]
-            blocks = self._file[self._group]["blocks"]
-            blocks.resize(len(blocks) + 1, axis=0)
-            blocks[-1] = [max(layer.stop for layer in self._layers), *ends]
-            blocks.flush()
+        stop = max(layer.stop for layer in self._layers)
+        for part in self._parts:
+            with storing(part), open_part(part) as file:
+                ends = [layer.append_to(file) for layer in self._layers]
+                blocks = file[self._group]["blocks"]
+                blocks.resize(len(blocks) + 1, axis=0)
+                blocks[-1] = [stop, *ends]
+        for layer in self._layers:
+            layer.clear()
         self._buffered = 0
         self._written = time.monotonic()
 

@@ -1,7 +1,8 @@
 """Reads a trace file piece by piece; opening one reads a few numbers for each night.
 
 What a file holds is described in `bioncl.traces.schema`. Nothing in it is ever executed: settings
-and facts are JSON. An unfinished file (`.part`, left by a kill) opens up to its last whole block.
+and facts are JSON. An unfinished file, left by a kill, opens up to its last whole block: give the
+name that ends in `.part`; where the kill has torn that one, its twin is read in its place.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from bioncl.atomic import PART
 from bioncl.errors import TraceError, describe, did_you_mean
 from bioncl.traces import schema
 from bioncl.traces.hdf5_events import Events, reading
@@ -53,12 +53,21 @@ def open_trace(path: Path | str) -> Trace:
         TraceError: The file is missing, damaged, foreign, or of a newer version.
     """
     path = Path(path)
+    part = path.with_name(path.name + schema.PARTS[0])
+    if path.suffix == schema.PARTS[0]:
+        twin = path.with_suffix(schema.PARTS[1])
+        return _open_either(path, twin) if twin.is_file() else _open(path)
+    if not path.is_file() and part.is_file():
+        hint = f"Open the unfinished night {part}."
+        raise TraceError(describe(f"There is no trace {path} yet", hint=hint))
+    return _open(path)
+
+
+def _open(path: Path) -> Trace:
     if not path.is_file():
-        part = path.with_name(path.name + PART)
-        hint = f"An unfinished night stands in {part}." if part.is_file() else "Check the path."
-        raise TraceError(describe(f"There is no trace {path}", hint=hint))
+        raise TraceError(describe(f"There is no trace {path}", hint="Check the path."))
     with reading(path):
-        file = _opened(path)
+        file = h5py.File(path, "r", locking=False)
         try:
             schema.check_format(file)
             return Trace(path, file)
@@ -67,14 +76,26 @@ def open_trace(path: Path | str) -> Trace:
             raise
 
 
-def _opened(path: Path) -> h5py.File:
-    """Open the file; one that is being written, or was when it was killed, opens as SWMR only."""
+def _open_either(part: Path, twin: Path) -> Trace:
+    """Open an unfinished file or its twin, whichever a kill has left whole."""
     try:
-        return h5py.File(path, "r", locking=False)
-    except OSError:
-        if path.suffix != PART:
-            raise
-        return h5py.File(path, "r", locking=False, swmr=True)
+        return _open_checked(part)
+    except TraceError:
+        return _open_checked(twin)
+
+
+def _open_checked(path: Path) -> Trace:
+    """Open an unfinished file and read all that no end of a night has vouched for."""
+    trace = _open(path)
+    try:
+        for night in trace.nights:
+            for layer in trace.layers if not night.complete else []:
+                for _ in trace.pieces(layer, night.index):
+                    pass
+    except TraceError:
+        trace.close()
+        raise
+    return trace
 
 
 class Trace:

@@ -1,8 +1,8 @@
 """The trace of a run: one HDF5 file that only ever holds whole nights.
 
-While a night runs, everything goes to a copy beside the file, with `.part` behind its name; at the
-end of the night the copy replaces the file. A kill leaves the file as it was and the copy readable
-up to its last block; an exception removes the copy.
+While a night runs, everything goes to two copies beside the file, with `.part` and `.part2` behind
+its name; at the end of the night the first replaces the file. A kill leaves the file as it was and
+at least one copy readable up to its last block; an exception removes both.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from bioncl.atomic import PART, commit, storage_errors
+from bioncl.atomic import commit, storage_errors
 from bioncl.errors import InputError, TraceError, describe
 from bioncl.traces import schema
 from bioncl.traces.hdf5_night import NightRecorder, open_part, storing
@@ -73,11 +73,11 @@ class TraceFile:
             StorageError: The disk is full or the place is not writable.
             TraceError: The file there is damaged or holds other layers.
         """
-        part = self.path.with_name(self.path.name + PART)
-        with _removed_on_failure(part):
-            first_step = self._prepare(part, index, task, steps)
+        parts = [self.path.with_name(self.path.name + ending) for ending in schema.PARTS]
+        try:
+            first_step = self._prepare(parts, index, task, steps)
             recorder = NightRecorder(
-                part,
+                parts,
                 index,
                 first_step,
                 self.layers,
@@ -85,29 +85,32 @@ class TraceFile:
                 keep_before=self._keep_before,
                 block_events=self._block_events,
             )
-            try:
-                yield recorder
-                recorder.finish()
-            finally:
-                with storing(self.path):
-                    recorder.close()
+            yield recorder
+            recorder.finish()
             with storage_errors(self.path):
-                commit(part, self.path)
+                commit(parts[0], self.path)
+        finally:
+            for part in parts:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
 
-    def _prepare(self, part: Path, index: int, task: int, steps: int) -> int:
-        """Make `part`: the nights before `index` and a new one; return the new one's first step."""
-        with storage_errors(self.path):
+    def _prepare(self, parts: Sequence[Path], index: int, task: int, steps: int) -> int:
+        """Make the parts: the nights before `index`, and a new one whose first step is returned."""
+        part, twin = parts
+        with storing(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            part.unlink(missing_ok=True)
+            twin.unlink(missing_ok=True)
             continued = index > 0 and self.path.exists() and self._holds_nights_before(index)
             if continued:
                 shutil.copyfile(self.path, part)
-        with storing(self.path), open_part(part, "r+" if continued else "w") as file:
-            if continued:
-                _drop_nights_from(file, index)
-            else:
-                schema.create(file, self.layers, self._settings, compressed=self._compressed)
-            return _add_night(file, index, task, steps)
+            with open_part(part, "r+" if continued else "w") as file:
+                if continued:
+                    _drop_nights_from(file, index)
+                else:
+                    schema.create(file, self.layers, self._settings, compressed=self._compressed)
+                first_step = _add_night(file, index, task, steps)
+            shutil.copyfile(part, twin)
+        return first_step
 
     def _holds_nights_before(self, index: int) -> bool:
         hint = f"Move {self.path} away, or start the run anew."
@@ -123,16 +126,6 @@ class TraceFile:
             what = f"{self.path} holds other layers"
             raise TraceError(describe(what, expected=self.layers, got=found, hint=hint))
         return kept
-
-
-@contextmanager
-def _removed_on_failure(part: Path) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        raise
 
 
 def _drop_nights_from(file: h5py.File, index: int) -> None:

@@ -37,6 +37,7 @@ import numpy as np
 from bioncl.errors import InputError, TraceError, describe
 
 FORMAT = "bioncl-trace"
+PARTS = (".part", ".part2")
 VERSION = 1
 STEP_MS = 1.0
 CHUNK_EVENTS = 8192

@@ -51,7 +51,7 @@ def write(path: Path, first_night: int, nights: int) -> None:
 
 
 def check(path: Path) -> int:
-    """Compare every night that the file holds with what was written; return whole nights."""
+    """Compare every night in the file with what was written; return the number of whole nights."""
     with open_trace(path) as trace:
         for night in trace.nights:
             assert night.complete or not trace.complete
