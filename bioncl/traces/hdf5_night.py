@@ -115,7 +115,7 @@ class NightRecorder:
         into.counts += spikes.counts()
         if len(spikes.ids):
             steps = spikes.event_steps() + (self._first_step + first_step)
-            into.timestamps.append(steps * schema.STEP_MS)
+            into.timestamps.append(np.multiply(steps, schema.STEP_MS, dtype=np.float64))
             into.ids.append(spikes.ids.astype(np.uint64))
             self._buffered += len(spikes.ids)
 

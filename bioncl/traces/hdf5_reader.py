@@ -176,7 +176,8 @@ class Trace:
             last = info.recorded if stop is None else min(stop - shift, info.recorded)
             if first < last:
                 for piece in self._events.window(layer, info.index, first, last):
-                    yield piece + [shift, 0]
+                    piece[:, 0] += shift
+                    yield piece
 
     def counts(self, layer: str, night: int | None = None) -> NDArray[np.int64]:
         """Spikes of each neuron in one night, or in all: int64 [neurons]."""

@@ -1,0 +1,42 @@
+"""Run settings with several seeds and print mean ± std of the final accuracy.
+
+Every run keeps its folder, so a stopped call goes on where it was and finished runs cost nothing.
+
+Usage: seeds.py [--seeds 5] [--out runs/seeds] [--set KEY=VALUE]... SETTINGS...
+"""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import click
+
+import bioncl
+from bioncl.cli.settings_options import parse_sets, set_option
+
+
+@click.command()
+@click.argument("settings", nargs=-1, required=True)
+@click.option("--seeds", default=5, show_default=True, help="Seeds 0 to N-1.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("runs/seeds"))
+@set_option
+def main(settings: tuple[str, ...], seeds: int, out: Path, sets: tuple[str, ...]) -> None:
+    """Run SETTINGS with several seeds and print a table."""
+    overrides = [("checkpoints", "last"), *parse_sets(sets)]
+    label = "-".join(part.replace("/", "_") for part in sets)
+    for name in settings:
+        found = []
+        for seed in range(seeds):
+            folder = out / "-".join(filter(None, [Path(name).stem, label])) / f"seed{seed}"
+            again = (folder / "settings.json").exists()
+            result = bioncl.run(name, seed=seed, out=folder, resume=again, overrides=overrides)
+            found.append(100 * result.acc)
+        spread = statistics.stdev(found) if len(found) > 1 else 0.0
+        each = " ".join(f"{value:.1f}" for value in found)
+        mean = statistics.mean(found)
+        click.echo(f"{name:36} {mean:6.2f} ± {spread:.2f}   ({each})   {' '.join(sets)}")
+
+
+if __name__ == "__main__":
+    main()
