@@ -1,4 +1,7 @@
-"""Measures of continual learning, each a pure function of the accuracy matrix.
+"""Measures of continual learning, pure functions of accuracies.
+
+The first five measure one run. The last two compare methods fairly: each method is tried with many
+values of the setting that trades old knowledge for new, and judged by what it can reach.
 
 `R[i][j]` is the accuracy on task j after learning task i (0-based, 0..1); `initial[j]` the accuracy
 on task j of the untrained network. T is the number of tasks.
@@ -45,6 +48,37 @@ def forgetting(matrix: Matrix) -> float:
 def learning_accuracy(matrix: Matrix) -> float:
     """LA = (1/T) Σ_j R[j][j], how well each task was learnt when it was new."""
     return _mean([matrix[j][j] for j in range(len(matrix))])
+
+
+def best_average_accuracy(points: Sequence[Sequence[float]]) -> float:
+    """The best mean accuracy that any setting of a method reaches (Lee et al. 2020).
+
+    Args:
+        points: Final accuracies on all tasks, one row for each setting that was tried.
+    """
+    return max(_mean(point) for point in points)
+
+
+def source_accuracy_at(points: Sequence[tuple[float, float]], target: float) -> float | None:
+    """The best accuracy on the source task where the target task reaches at least `target`.
+
+    Linear interpolation along the Pareto front; None if no setting gets there (Lee et al. 2020).
+
+    Args:
+        points: Accuracies on source and target task, one pair for each setting that was tried.
+        target: Accuracy that is asked of the target task.
+    """
+    inside: tuple[float, float] | None = None
+    for source, reached in sorted(points, key=lambda point: (-point[1], -point[0])):
+        if inside and source <= inside[0]:
+            continue  # worse at both
+        if reached < target:
+            if inside is None:
+                return None
+            share = (inside[1] - target) / (inside[1] - reached)
+            return inside[0] + share * (source - inside[0])
+        inside = (source, reached)
+    return inside[0] if inside else None
 
 
 def _mean(values: Sequence[float]) -> float:

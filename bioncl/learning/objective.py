@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy, one_hot
+from torch.nn.functional import cross_entropy, kl_div, one_hot
 
 from bioncl.models.backbone import Output
 
@@ -29,3 +29,19 @@ def loss(output: Output, logits: Tensor, labels: Tensor) -> Tensor:
 def decide(output: Output, logits: Tensor) -> Tensor:
     """The chosen output of each row of `logits` [n, outputs]: int64 [n]."""
     return (torch.relu(logits) if output == "relu" else logits).argmax(1)
+
+
+def distillation(logits: Tensor, wanted: Tensor, temperature: float) -> Tensor:
+    """T² · KL(softmax(wanted/T) ‖ softmax(logits/T)), mean over the batch (Hinton et al. 2015).
+
+    T² keeps the gradient's size as T grows. Up to a constant, KL is the cross-entropy that some
+    papers write; it is 0 where the two agree.
+
+    Args:
+        logits: What is trained [n, outputs].
+        wanted: Logits to come near to, of the same shape.
+        temperature: T; larger values make more of small probabilities.
+    """
+    soft = [(z / temperature).log_softmax(1) for z in (logits, wanted)]
+    divergence = kl_div(soft[0], soft[1], log_target=True, reduction="batchmean")
+    return temperature**2 * divergence

@@ -12,6 +12,8 @@ from typing import Literal, Protocol
 
 from torch import Tensor, nn
 
+from bioncl.models.heads import Head
+
 Output = Literal["softmax", "relu"]
 
 
@@ -30,9 +32,11 @@ class Backbone(nn.Module):
     Attributes:
         output: "softmax" (trained with cross-entropy) or "relu" (with squared error, the published
             output of Sleep Replay Consolidation).
+        head: The output layer; everything before it is shared by all tasks.
     """
 
     output: Output
+    head: Head
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -43,13 +47,16 @@ class Backbone(nn.Module):
         """Return logits [n, outputs]; outputs that do not compete are −1e11.
 
         Args:
-            x: Inputs [n, *shape], or activations [n, width] of the layer named by `entry`.
+            x: Inputs [n, *shape], or activations of the layer named by `entry`.
             entry: "input", or the name of a layer whose activations `x` holds (feature replay).
         """
         raise NotImplementedError
 
     def activations(self, x: Tensor) -> list[Tensor]:
-        """Activations [n, width] of every layer for inputs `x`, the activated output last."""
+        """Activations of every layer for inputs `x`, the activated output last.
+
+        Each is [n, width], or [n, channels, height, width] where a layer is convolutional.
+        """
         raise NotImplementedError
 
     def start_task(self, index: int) -> None:

@@ -26,6 +26,36 @@ BLOCKED = -1e11
 MakeLinear = Callable[[int, int, str], nn.Linear]
 
 
+def make_head(
+    kind: HeadKind,
+    output: str,
+    sizes: tuple[int, int],
+    groups: Sequence[Sequence[int]],
+    make: MakeLinear,
+) -> Head:
+    """Make the output layer of a network.
+
+    Args:
+        kind: Which one.
+        output: "softmax" or "relu", what becomes of its logits.
+        sizes: Width of its input, and number of outputs.
+        groups: The outputs of each task.
+        make: Makes a linear layer from its sizes and its name.
+
+    Raises:
+        SettingsError: The kind of head does not suit output or groups.
+    """
+    if kind == "single":
+        return SingleHead(*sizes, make)
+    if output == "relu":
+        hint = 'Set model.output = "softmax", or model.head = "single".'
+        what = f"The {kind} head blocks outputs, which squared error cannot express"
+        raise SettingsError(describe(what, hint=hint))
+    kinds = {"masked": MaskedHead, "per-task": PerTaskHead, "growing": GrowingHead}
+    head: Head = kinds[kind](*sizes, groups, make)
+    return head
+
+
 class Head(nn.Module):
     """Interface of an output layer."""
 

@@ -1,9 +1,12 @@
 """Initial weights, drawn from a generator of their own for each layer.
 
+Here `pre` and `post` count what one weight vector sees and feeds: inputs and outputs of a linear
+layer, and of a convolution these times the area of its kernel.
+
 | name | weights | biases |
 |---|---|---|
 | uniform | U(−scale, scale), as published for Sleep Replay Consolidation | 0 |
-| torch | U(−1/√pre, 1/√pre), what torch's Linear does | the same |
+| torch | U(−1/√pre, 1/√pre), what torch's Linear and Conv2d do | the same |
 | xavier | U(−a, a) with a = √(6/(pre + post)) | 0 |
 | he | N(0, 2/pre) | 0 |
 """
@@ -25,8 +28,17 @@ def linear(
     pre: int, post: int, *, bias: bool, initial: Initial, scale: float, seed: int, name: str
 ) -> nn.Linear:
     """A linear layer with its initial weights; the same seed and name give the same layer."""
-    generator = torch_generator(seed, "weights", name)
     layer: nn.Linear = nn.utils.skip_init(nn.Linear, pre, post, bias=bias)
+    begin(layer, initial, scale, torch_generator(seed, "weights", name))
+    return layer
+
+
+def begin(
+    layer: nn.Linear | nn.Conv2d, initial: Initial, scale: float, generator: torch.Generator
+) -> None:
+    """Draw initial weights, then biases, of `layer` from `generator`."""
+    area = math.prod(layer.weight.shape[2:])
+    pre, post = layer.weight.shape[1] * area, layer.weight.shape[0] * area
     with torch.no_grad():
         if initial == "he":
             layer.weight.normal_(0.0, math.sqrt(2.0 / max(pre, 1)), generator=generator)
@@ -41,4 +53,3 @@ def linear(
             layer.bias.zero_()
             if initial == "torch":
                 layer.bias.uniform_(-bound, bound, generator=generator)
-    return layer

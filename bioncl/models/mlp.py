@@ -16,9 +16,8 @@ import torch
 from annotated_types import Ge, Gt, Interval, Len
 from torch import Tensor, nn
 
-from bioncl.errors import SettingsError, describe
 from bioncl.models.backbone import Backbone, LinearLayer, Output
-from bioncl.models.heads import GrowingHead, Head, HeadKind, MaskedHead, PerTaskHead, SingleHead
+from bioncl.models.heads import Head, HeadKind, make_head
 from bioncl.models.initial import Initial, linear
 
 
@@ -47,7 +46,6 @@ class MLPNetwork(Backbone):
         """Chain `trunk`, with ReLU and dropout after each layer, and `head`."""
         super().__init__()
         self.trunk = nn.ModuleList(trunk)
-        self.hidden = list(trunk)  # the same layers, typed
         self.head, self.dropout, self.output = head, dropout, output
         self._names = (*(f"hidden{i + 1}" for i in range(len(trunk))), "output")
 
@@ -60,7 +58,7 @@ class MLPNetwork(Backbone):
         """See `Backbone`."""
         first = 0 if entry == "input" else self._names.index(entry) + 1
         h = x.flatten(1)
-        for layer in self.hidden[first:]:
+        for layer in list(self.trunk)[first:]:
             h = self.dropout(torch.relu(layer(h)))
         logits: Tensor = self.head(h)
         return logits
@@ -68,7 +66,7 @@ class MLPNetwork(Backbone):
     def activations(self, x: Tensor) -> list[Tensor]:
         """See `Backbone`."""
         found, h = [], x.flatten(1)
-        for layer in self.hidden:
+        for layer in self.trunk:
             h = self.dropout(torch.relu(layer(h)))
             found.append(h)
         logits = self.head(h)
@@ -87,16 +85,20 @@ class MLPNetwork(Backbone):
         """See `Backbone`."""
         hidden = [
             LinearLayer(name, layer.weight, layer.bias)
-            for name, layer in zip(self._names, self.hidden, strict=False)
+            for name, layer in zip(self._names, self.hidden(), strict=False)
         ]
         return [*hidden, LinearLayer("output", self.head.weight(), self.head.bias())]
 
     def write_stack(self, weights: Sequence[Tensor]) -> None:
         """See `Backbone`."""
         with torch.no_grad():
-            for layer, weight in zip(self.hidden, weights, strict=False):
+            for layer, weight in zip(self.hidden(), weights, strict=False):
                 layer.weight.copy_(weight)
         self.head.write(weights[-1])
+
+    def hidden(self) -> list[nn.Linear]:
+        """The layers of the trunk, typed."""
+        return [layer for layer in self.trunk if isinstance(layer, nn.Linear)]
 
 
 @dataclass(frozen=True)
@@ -129,30 +131,15 @@ class MLP:
         self, input_shape: Sequence[int], outputs: int, groups: Sequence[Sequence[int]], seed: int
     ) -> MLPNetwork:
         """See `Architecture`."""
-        if self.output == "relu" and self.head != "single":
-            hint = 'Set model.output = "softmax", or model.head = "single".'
-            what = f"The {self.head} head blocks outputs, which squared error cannot express"
-            raise SettingsError(describe(what, hint=hint))
         make = partial(self._linear, seed)
         widths = [math.prod(input_shape), *self.hidden]
         pairs = enumerate(zip(widths, widths[1:], strict=False))
         trunk = [make(pre, post, f"hidden{i + 1}") for i, (pre, post) in pairs]
-        dropout = Dropout(self.dropout, self.dropout_scaling)
-        return MLPNetwork(
-            trunk, self._head(widths[-1], outputs, groups, make), dropout, self.output
-        )
+        head = make_head(self.head, self.output, (widths[-1], outputs), groups, make)
+        return MLPNetwork(trunk, head, Dropout(self.dropout, self.dropout_scaling), self.output)
 
     def _linear(self, seed: int, pre: int, post: int, name: str) -> nn.Linear:
         scale = self.initial_scale
         return linear(
             pre, post, bias=self.bias, initial=self.initial, scale=scale, seed=seed, name=name
         )
-
-    def _head(
-        self, width: int, outputs: int, groups: Sequence[Sequence[int]], make: partial[nn.Linear]
-    ) -> Head:
-        if self.head == "single":
-            return SingleHead(width, outputs, make)
-        kinds = {"masked": MaskedHead, "per-task": PerTaskHead, "growing": GrowingHead}
-        head: Head = kinds[self.head](width, outputs, groups, make)
-        return head

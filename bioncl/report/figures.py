@@ -63,9 +63,10 @@ def _figures(
     yield "accuracy_matrix", accuracy_matrix(title, after, awake, start)
     if trace_path is not None:
         with open_trace(trace_path) as trace:
-            if trace.nights:
-                yield "raster", raster_figure(title, trace, trace.nights[-1], window)
-                yield "rates", rates_figure(title, trace, trace.nights[-1])
+            slept = [night for night in trace.nights if night.recorded]
+            if slept:
+                yield "raster", raster_figure(title, trace, slept[-1], window)
+                yield "rates", rates_figure(title, trace, slept[-1])
 
 
 def _title(result: Mapping[str, Any]) -> str:

@@ -55,6 +55,8 @@ def raster_figure(
         right.set_title(
             f"steps {start:,} to {stop - 1:,}: {len(events):,} spikes", pad=7, color=style.AWAKE
         )
+    for panel in axes.flat:
+        panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
     _share_steps(axes[:, 0])
     _share_steps(axes[:, 1])
     figure.supylabel("neuron", fontsize="medium")

@@ -1,4 +1,8 @@
-"""Cross-modal streams (Tadros et al. 2022): one data set, then another, on the same outputs."""
+"""Cross-modal streams: one data set, then another.
+
+Tadros et al. 2022 let both share their outputs; with the task told, each has outputs of its own, as
+between the sources and targets of Lee et al. 2020.
+"""
 
 from __future__ import annotations
 
@@ -22,14 +26,15 @@ class CrossModal:
     Attributes:
         first: Data set of the first task: a name, or a table of a name and settings.
         second: Data set of the second task.
-        scenario: Always "domain": the two share their outputs.
+        scenario: "domain": the two share their outputs; "task": each has its own, and the task is
+            known.
         train_per_task: Take the first n training examples of each task.
         test_per_task: Likewise for test examples.
     """
 
     first: DataChoice = "mnist"
     second: DataChoice = "fashion-mnist"
-    scenario: Literal["domain"] = "domain"
+    scenario: Literal["domain", "task"] = "domain"
     train_per_task: Annotated[int, Ge(1)] | None = None
     test_per_task: Annotated[int, Ge(1)] | None = None
 
@@ -39,7 +44,7 @@ class CrossModal:
         Raises:
             DataError: The sets do not fit together, or data is missing.
         """
-        check_scenario("cross-modal", self.scenario, ("domain",))
+        check_scenario("cross-modal", self.scenario, ("domain", "task"))
         sets = [source.labelled(self.first), source.labelled(self.second)]
         first, second = ((one.classes, one.input_shape) for one in sets)
         if first != second:

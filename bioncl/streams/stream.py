@@ -135,6 +135,7 @@ class Stream:
     length: int
     build: Callable[[int], Task]
     _tests: dict[int, Examples] = field(default_factory=dict, repr=False)
+    _groups: dict[int, tuple[int, ...]] = field(default_factory=dict, repr=False)
 
     def __len__(self) -> int:
         """Number of tasks."""
@@ -147,6 +148,7 @@ class Stream:
             raise DataError(describe(what, expected=f"0 to {self.length - 1}", got=index))
         task = self.build(index)
         self._tests.setdefault(index, task.test)
+        self._groups[index] = task.outputs
         return task
 
     def tasks(self) -> Iterator[Task]:
@@ -158,3 +160,9 @@ class Stream:
         if index not in self._tests:
             self.task(index)
         return self._tests[index]
+
+    def group(self, index: int) -> tuple[int, ...]:
+        """Outputs of the task at `index`, ascending; remembered, so that old data stays alone."""
+        if index not in self._groups:
+            self.task(index)
+        return self._groups[index]

@@ -8,8 +8,7 @@ covers the same steps in every layer; its row in `blocks` says how far the event
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,31 +17,13 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from bioncl.atomic import storage_errors
 from bioncl.errors import InputError, describe
 from bioncl.traces import schema
+from bioncl.traces.hdf5_part import ROOM, writing
 from bioncl.traces.spikes import Spikes
 
 _BLOCK_SECONDS = 5.0
-
-
-@contextmanager
-def storing(part: Path) -> Iterator[None]:
-    """Turn what h5py says when it cannot write into a StorageError."""
-    with storage_errors(part):
-        try:
-            yield
-        except RuntimeError as error:  # h5py's way to say that a flush failed
-            raise OSError(str(error)) from error
-
-
-def open_part(part: Path, mode: str = "r+") -> h5py.File:
-    """Open an unfinished file for writing.
-
-    Locking is off, so that somebody who looks at it cannot stop the run. The oldest format has no
-    open-for-writing mark, which would outlive a kill and keep others from opening the file.
-    """
-    return h5py.File(part, mode, libver="earliest", locking=False)
+_SHORT = 1000
 
 
 @dataclass
@@ -62,8 +43,10 @@ class _Layer:
         end = first + sum(map(len, self.ids))
         if end > first:
             for what, pieces in (("timestamps", self.timestamps), ("node_ids", self.ids)):
-                group[what].resize((end,))
-                group[what][first:] = np.concatenate(pieces)
+                data = group[what]
+                data.resize((end,))
+                data[first:] = np.concatenate(pieces)
+                data.flush()  # when it is closed, h5py swallows errors
         return end
 
     def clear(self) -> None:
@@ -136,7 +119,8 @@ class NightRecorder:
         self, names: Sequence[str], before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]]
     ) -> None:
         """Write the change of each layer's weights [post, pre], and their norms."""
-        with storing(self._parts[0]), open_part(self._parts[0]) as file:
+        room = ROOM + 3 * sum(new.nbytes for new in after)
+        with writing(self._parts[0], room) as file:
             for name, old, new in zip(names, before, after, strict=True):
                 schema.check_name(name)
                 group = file.require_group(f"{self._group}/weights").create_group(name)
@@ -154,25 +138,31 @@ class NightRecorder:
     def finish(self) -> None:
         """Write what is left and mark night and file as complete."""
         self._flush()
-        with storing(self._parts[0]), open_part(self._parts[0]) as file:
+        facts = schema.to_json(self._facts)
+        room = ROOM + len(facts) + 16 * sum(len(layer.counts) for layer in self._layers)
+        with writing(self._parts[0], room) as file:
             night = file[self._group]
-            self._write_facts(night)
+            night["facts_json"] = facts
+            self._repeat_single_facts(night)
             for layer in self._layers:
                 night.create_dataset(f"layers/{layer.name}/spike_counts", data=layer.counts)
             _update_mean_rates(file)
             night.attrs["complete"] = True
             file["bioncl"].attrs["complete"] = True
 
-    def _write_facts(self, night: h5py.Group) -> None:
-        night["facts_json"] = schema.to_json(self._facts)
+    def _repeat_single_facts(self, night: h5py.Group) -> None:
+        """Set numbers and short texts as attributes, where other programs show them."""
         for name, value in self._facts.items():
-            if isinstance(value, bool | int | float | str | np.generic) and name not in night.attrs:
+            short = isinstance(value, str) and len(value) < _SHORT and "\0" not in value
+            if name not in night.attrs and (short or isinstance(value, int | float | np.number)):
                 night.attrs[name] = value
 
     def _flush(self) -> None:
         stop = max(layer.stop for layer in self._layers)
+        # every data set also writes its last, partly filled chunk anew
+        room = ROOM + 16 * (self._buffered + schema.CHUNK_EVENTS * len(self._layers))
         for part in self._parts:
-            with storing(part), open_part(part) as file:
+            with writing(part, room) as file:
                 ends = [layer.append_to(file) for layer in self._layers]
                 blocks = file[self._group]["blocks"]
                 blocks.resize(len(blocks) + 1, axis=0)

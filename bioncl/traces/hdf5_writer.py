@@ -18,7 +18,9 @@ import numpy as np
 from bioncl.atomic import commit, storage_errors
 from bioncl.errors import InputError, TraceError, describe
 from bioncl.traces import schema
-from bioncl.traces.hdf5_night import NightRecorder, open_part, storing
+from bioncl.traces.hdf5_events import reading
+from bioncl.traces.hdf5_night import NightRecorder
+from bioncl.traces.hdf5_part import ROOM, writing
 
 BLOCK_EVENTS = 65_536
 
@@ -95,35 +97,35 @@ class TraceFile:
                     part.unlink(missing_ok=True)
 
     def _prepare(self, parts: Sequence[Path], index: int, task: int, steps: int) -> int:
-        """Make the parts: the nights before `index`, and a new one whose first step is returned."""
+        """Make the parts: the nights before `index`, and a new one whose first step is returned.
+
+        The first part appears when its twin is whole, so that it can be read from the beginning.
+        """
         part, twin = parts
-        with storing(self.path):
+        with storage_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            twin.unlink(missing_ok=True)
+            part.unlink(missing_ok=True)
             continued = index > 0 and self.path.exists() and self._holds_nights_before(index)
             if continued:
-                shutil.copyfile(self.path, part)
-            with open_part(part, "r+" if continued else "w") as file:
+                shutil.copyfile(self.path, twin)
+            room = ROOM + 16 * sum(self.layers.values()) + len(schema.to_json(self._settings))
+            with writing(twin, room, "r+" if continued else "w") as file:
                 if continued:
                     _drop_nights_from(file, index)
                 else:
                     schema.create(file, self.layers, self._settings, compressed=self._compressed)
                 first_step = _add_night(file, index, task, steps)
-            shutil.copyfile(part, twin)
+            shutil.copyfile(twin, part)
         return first_step
 
     def _holds_nights_before(self, index: int) -> bool:
-        hint = f"Move {self.path} away, or start the run anew."
-        try:
-            with h5py.File(self.path, "r", locking=False) as file:
-                schema.check_format(file)
-                found = schema.layers_of(file)
-                kept = any(night < index for night in schema.nights_of(file))
-        except (OSError, RuntimeError, KeyError, ValueError) as error:
-            what = f"{self.path} cannot be continued ({error})"
-            raise TraceError(describe(what, hint=hint)) from error
+        with reading(self.path), h5py.File(self.path, "r", locking=False) as file:
+            schema.check_format(file)
+            found = schema.layers_of(file)
+            kept = any(night < index for night in schema.nights_of(file))
         if list(found.items()) != list(self.layers.items()):
             what = f"{self.path} holds other layers"
+            hint = "Move it away, or start the run anew."
             raise TraceError(describe(what, expected=self.layers, got=found, hint=hint))
         return kept
 

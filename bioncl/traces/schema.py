@@ -10,7 +10,7 @@
         layers/<layer>       attrs index (0 is the input), neurons
             rate_hz          float64 [neurons]: mean over all nights of the file, units = "Hz"
         sleep/NNNN           attrs index, task, steps, first_step, first_ms, complete, first_events,
-                             and every fact that is a single number, truth or text
+                             and every fact that is a single number or short text
             blocks           int64 [blocks, 1 + layers]: first step after the block (within the
                              night), then the end of each layer's events; rows are the commits
             facts_json       all facts of the night, as JSON text

@@ -32,10 +32,10 @@ class Spikes:
     @classmethod
     def from_raster(cls, raster: NDArray[np.bool_]) -> Spikes:
         """From a bool raster [steps, neurons]."""
-        ids = np.nonzero(raster)[1].astype(np.int32)
-        offsets = np.zeros(len(raster) + 1, np.int64)
-        np.cumsum(raster.sum(axis=1), out=offsets[1:])
-        return cls(raster.shape[1], offsets, ids)
+        steps, neurons = raster.shape
+        places = np.flatnonzero(raster)  # several times quicker than nonzero in two dimensions
+        offsets = np.searchsorted(places, np.arange(steps + 1) * neurons)
+        return cls(neurons, offsets, (places % max(neurons, 1)).astype(np.int32))
 
     def raster(self) -> NDArray[np.bool_]:
         """As a bool raster [steps, neurons]."""

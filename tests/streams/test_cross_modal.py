@@ -42,7 +42,19 @@ def test_sets_must_fit_together(numbered, source_of):
         CrossModal("a", "b").build(source, 0)
 
 
+def test_told_tasks_have_outputs_of_their_own(numbered, source_of):
+    """With four classes each, the second set's labels 0..3 become 4..7."""
+    first, second = numbered(name="a", train=20), numbered(name="b", train=32, test=8)
+    stream = CrossModal("a", "b", scenario="task").build(source_of(first, second), 0)
+    assert (stream.scenario, stream.outputs) == ("task", 8)
+    assert [stream.group(0), stream.group(1)] == [(0, 1, 2, 3), (4, 5, 6, 7)]
+    assert torch.equal(stream.task(0).train.y, first.train.y)
+    assert torch.equal(stream.task(1).train.y, second.train.y + 4)
+    assert torch.equal(stream.task(1).test.y, second.test.y + 4)
+    assert torch.equal(stream.task(1).test.x, second.test.x)
+
+
 def test_other_scenarios_are_refused(numbered, source_of):
-    """The outputs are shared by definition."""
-    with pytest.raises(DataError, match="expected domain, got 'class'"):
+    """Untold tasks with outputs of their own are not offered."""
+    with pytest.raises(DataError, match="expected domain or task, got 'class'"):
         CrossModal("a", "a", scenario="class").build(source_of(numbered(name="a")), 0)

@@ -1,10 +1,11 @@
 """Nights computed from spike events by compiled loops, on all cores.
 
-Three facts carry it. Layers do not feed back, so each can run a whole chunk of steps before the next
-begins. Without lateral inhibition the neurons of a layer do not see each other, so tiles of neurons
-spread over threads without changing a bit. Weights change only where a neuron fires, so a step costs
-(input events × neurons) + (spikes × inputs) instead of (inputs × neurons). Every float operation of a
-neuron is that of `dense`, in the same order; only exp inside a rule may differ in its last bits.
+Three facts carry it. Layers do not feed back, so each can run a whole chunk of steps before the
+next begins. Without lateral inhibition the neurons of a layer do not see each other, so tiles of
+neurons spread over threads without changing a bit. Weights change only where a neuron fires, so a
+step costs (input events × neurons) + (spikes × inputs) instead of (inputs × neurons). Every float
+operation of a neuron is that of `dense`, in the same order; only exp inside a rule may differ in
+its last bits.
 """
 
 from __future__ import annotations
@@ -25,15 +26,16 @@ from bioncl.errors import InputError, UnsupportedError, describe
 from bioncl.plasticity import Constant, Gated, PlasticityRule, Sigmoid
 from bioncl.spiking.engines import event_kernels as kernels
 from bioncl.spiking.engines.checks import check_chunk, diverged
+from bioncl.spiking.engines.event_records import CONSTANT, KEEP, LOGISTIC, Fired, Layer, Numbers
 from bioncl.spiking.network import SpikingNetwork
 from bioncl.traces.recorder import Recorder
 from bioncl.traces.spikes import Spikes
 
 TILES = (8, 16, 32, 64)
-# Two cache lines: measured best for silent and for busy layers, in both precisions.
-BYTES_ACROSS_TILE = 128
-# Below so many vector additions a layer is done before other threads have begun.
-WORTH_THREADS = 200_000
+# Four cache lines: measured best over silent and busy layers, in both precisions.
+BYTES_ACROSS_TILE = 256
+# With fewer additions of one tile a layer is done before other threads have begun.
+WORTH_THREADS = 100_000
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,8 @@ class Event:
     """Runs nights event by event.
 
     Attributes:
-        threads: How many threads share a layer; 0 for one a core. The result does not depend on it.
-        tile: Neurons in a tile, one of 8, 16, 32, 64; 0 to choose. The result does not depend on it.
+        threads: How many threads share a layer; 0 for one a core. Does not change the result.
+        tile: Neurons in a tile, one of 8, 16, 32, 64; 0 to choose. Does not change the result.
     """
 
     threads: int = 0
@@ -93,19 +95,22 @@ class Event:
     def _threads(self) -> int:
         if self.threads:
             return self.threads
-        return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+        if hasattr(os, "sched_getaffinity"):  # the cores of this process, on Linux
+            return len(os.sched_getaffinity(0))
+        return os.cpu_count() or 1
 
     def _advance(
-        self, layer: kernels.Layer, below: Spikes, pool: ThreadPoolExecutor
+        self, layer: Layer, below: Spikes, pool: ThreadPoolExecutor
     ) -> tuple[Spikes, bool]:
         """The layer's spikes in one chunk, and whether its weights stopped being finite."""
         tiles, lanes = len(layer.tiles), len(layer.lanes)
-        fired = kernels.Fired(
+        fired = Fired(
             np.empty((tiles, below.steps * lanes), np.int64),
             np.zeros(tiles, np.int64),
             np.zeros(tiles, np.bool_),
         )
-        offsets, ids = below.offsets, below.ids
+        offsets = np.ascontiguousarray(below.offsets, np.int64)
+        ids = np.ascontiguousarray(below.ids, np.int32)
         if layer.numbers.inhibition:
             kernels.run_coupled(layer, fired, offsets, ids)
         else:
@@ -117,33 +122,32 @@ class Event:
             def run(part: tuple[int, int]) -> None:
                 kernels.run_tiles(layer, fired, offsets, ids, ahead, part)
 
-            parts = list(itertools.pairwise(edges))
-            list(pool.map(run, parts[1:]))
-            run(parts[0])
+            own, *others = itertools.pairwise(edges)
+            begun = pool.map(run, others)
+            run(own)
+            list(begun)  # waits, and raises what was raised there
         offsets, ids = kernels.merge(fired, below.steps, lanes)
         return Spikes(len(layer.rows), offsets, ids), bool(fired.broken.any())
 
 
-def lay_out(network: SpikingNetwork, index: int, width: int) -> kernels.Layer:
+def lay_out(network: SpikingNetwork, index: int, width: int) -> Layer:
     """One layer as the kernels take it, in tiles of `width` neurons (0: choose)."""
     rows = np.ascontiguousarray(network.weights[index].detach().numpy())
     dtype = rows.dtype
     lanes = width or BYTES_ACROSS_TILE // rows.itemsize
     tiles = aligned_zeros((-(-len(rows) // lanes), rows.shape[1], lanes), dtype)
-    for q, tile in enumerate(tiles):
-        part = rows[q * lanes : (q + 1) * lanes]
-        tile[:, : len(part)] = part.T
+    kernels.fill_tiles(rows, tiles)
     biases = in_lanes(network.biases[index], tiles)
     kind, up, down, slope = rule_numbers(network.rules[index])
     limit = np.finfo(dtype).max
     numbers = [network.decay, network.gains[index], network.thresholds[index], network.inhibition]
     numbers += [up, down, max(-limit, min(slope, limit))]
-    return kernels.Layer(
+    return Layer(
         rows,
         tiles,
         in_lanes(network.membranes[index], tiles),
         biases,
-        kernels.Numbers(*map(dtype.type, numbers)),
+        Numbers(*map(dtype.type, numbers)),
         kind,
         bool(biases.any()),
         (None,) * lanes,
@@ -151,15 +155,15 @@ def lay_out(network: SpikingNetwork, index: int, width: int) -> kernels.Layer:
 
 
 def rule_numbers(rule: PlasticityRule | None) -> tuple[int, float, float, float]:
-    """A rule as (kind, up, down, slope): w += up·f(w) or down·f(w); see `event_kernels.Layer`."""
+    """A rule as (kind, up, down, slope): w += up·f(w) or down·f(w); see `Layer`."""
     match rule:
         case Constant():
-            return kernels.CONSTANT, rule.inc, -rule.dec, 0.0
+            return CONSTANT, rule.inc, -rule.dec, 0.0
         case Gated():  # f(w) = 2/(1 + exp(w/scale)); the factor 2 goes into the steps, exactly
-            return kernels.LOGISTIC, 2 * rule.inc, -2 * rule.dec, 1 / rule.scale
+            return LOGISTIC, 2 * rule.inc, -2 * rule.dec, 1 / rule.scale
         case Sigmoid():
-            return kernels.LOGISTIC, rule.inc, -rule.dec, -rule.slope
-    return kernels.KEEP, 0.0, 0.0, 0.0
+            return LOGISTIC, rule.inc, -rule.dec, -rule.slope
+    return KEEP, 0.0, 0.0, 0.0
 
 
 def in_lanes(values: Tensor | None, tiles: NDArray) -> NDArray:

@@ -8,22 +8,23 @@ registers while the loop runs over the firing inputs of a step:
       currents    gain · (Σ_j W[j] + bias) of one tile, in the order of the firing inputs
       integrate   v = decay·v + current; which lanes reached the threshold
       relax       v = decay·v several times: steps without input in which nothing can fire
-      fire        spikes of one tile in one step, and what the rule does to their weights
+      spike       spikes of one tile in one step, and what the rule does to their weights
     merge         spikes of all tiles -> spikes of the layer in order of step, then neuron
 
 Each layer keeps its weights twice: as rows [post, pre], which plasticity walks along, and as tiles
-[tile, pre, lane], which the sums walk along. No float operation depends on the width of a tile or on
-threads, and none may be fused or reordered (no fastmath), so every choice gives the same bits.
+[tile, pre, lane], which the sums walk along. No float operation depends on the width of a tile or
+on threads, and none may be fused or reordered (no fastmath), so every choice gives the same bits.
 
 `currents`, `integrate` and `relax` are written as LLVM vector operations: numba's own vectoriser
-keeps the running sums in memory instead of registers, which is several times slower. Everything that
-is compiled stands in this one file because numba's cache looks only at the file of the outermost
-function: after a change elsewhere it would go on running old code.
+keeps the running sums in memory instead of registers, which is several times slower. All compiled
+code stands in this one file because numba's cache looks only at the file of the outermost function:
+after a change elsewhere it would go on running old code.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -32,61 +33,17 @@ from numba.core.base import BaseContext
 from numba.extending import intrinsic, overload
 from numpy.typing import NDArray
 
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "cache": True}
-KEEP, CONSTANT, LOGISTIC = 0, 1, 2
+from bioncl.spiking.engines.event_records import CONSTANT, KEEP, Fired, Layer
 
 
-class Numbers(NamedTuple):
-    """Numbers of one layer, all in the precision of its weights.
-
-    The rule adds `up`·f(w) where the input fired and `down`·f(w), `down` ≤ 0, where it did not;
-    `slope` is that of f (see `Layer.rule`).
-    """
-
-    decay: Any
-    gain: Any
-    threshold: Any
-    inhibition: Any
-    up: Any
-    down: Any
-    slope: Any
+def compiled(function: Callable[..., Any]) -> Any:
+    """Compile when first called, once for each precision and width of tile, and keep it on disk."""
+    return njit(error_model="numpy", nogil=True, cache=True)(function)
 
 
-class Layer(NamedTuple):
-    """One layer as the kernels take it; they change `rows`, `tiles` and `membranes`.
-
-    Attributes:
-        rows: Weights [post, pre].
-        tiles: The same weights [tile, pre, lane], zero in the lanes beyond the last neuron.
-        membranes: [tile, lane].
-        biases: [tile, lane].
-        rule: KEEP (no change), CONSTANT (f = 1) or LOGISTIC (f = 1/(1 + exp(slope·w))).
-        driven: Whether any bias is not 0.
-        lanes: A tuple as long as a tile is wide: its type tells the compiler the width.
-    """
-
-    rows: NDArray
-    tiles: NDArray
-    membranes: NDArray
-    biases: NDArray
-    numbers: Numbers
-    rule: int
-    driven: bool
-    lanes: tuple[None, ...]
-
-
-class Fired(NamedTuple):
-    """What a chunk leaves behind, tile by tile.
-
-    Attributes:
-        codes: int64 [tile, steps·lanes], step·lanes + lane of each spike, ascending.
-        counts: int64 [tile], how many codes are filled in.
-        broken: bool [tile], whether a weight stopped being finite.
-    """
-
-    codes: NDArray[np.int64]
-    counts: NDArray[np.int64]
-    broken: NDArray[np.bool_]
+def operation(function: Callable[..., Any]) -> Any:
+    """An operation for compiled code, given as types -> (signature, code generator)."""
+    return intrinsic(function)
 
 
 def _vector(context: BaseContext, array: types.Array, lanes: types.UniTuple) -> ir.VectorType:
@@ -122,47 +79,58 @@ def _splat(builder: ir.IRBuilder, scalar: ir.Value, to: ir.VectorType) -> ir.Val
     return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(index, to.count), None))
 
 
-@intrinsic
-def currents(typing, tile, ids, first, last, bias, gain, out, lanes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
-    """Set out = gain · (Σ_k tile[ids[k]] + bias) for first ≤ k < last, one addition after another."""
-    signature = types.void(tile, ids, first, last, bias, gain, out, lanes)
+def _repeat(
+    builder: ir.IRBuilder, count: ir.Value, value: ir.Value, change: Callable[..., ir.Value]
+) -> ir.Value:
+    """The value after value = change(value, k) for k = 0 … count − 1, kept in registers."""
+    entry = builder.block
+    head, body, done = (builder.append_basic_block(name) for name in ("head", "body", "done"))
+    builder.branch(head)
+    builder.position_at_end(head)
+    k, current = builder.phi(count.type), builder.phi(value.type)
+    k.add_incoming(count.type(0), entry)
+    current.add_incoming(value, entry)
+    builder.cbranch(builder.icmp_signed("<", k, count), body, done)
+    builder.position_at_end(body)
+    current.add_incoming(change(current, k), body)
+    k.add_incoming(builder.add(k, count.type(1)), body)
+    builder.branch(head)
+    builder.position_at_end(done)
+    return current
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+
+@operation
+def currents(_: Any, tile: Any, ids: Any, bias: Any, gain: Any, out: Any, lanes: Any) -> Any:
+    """Set out = gain · (Σ_j tile[j] + bias) over j in ids, one addition after another."""
+    signature = types.void(tile, ids, bias, gain, out, lanes)
+
+    def generate(context: BaseContext, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
         vector = _vector(context, tile, lanes)
-        address = [
+        from_tile, from_bias, to_out = (
             _pointer(context, builder, kind, value, vector)
-            for kind, value in ((tile, args[0]), (bias, args[4]), (out, args[6]))
-        ]
-        numbers = context.make_array(ids)(context, builder, args[1]).data
-        entry = builder.block
-        head, body, done = (builder.append_basic_block(name) for name in ("head", "add", "summed"))
-        builder.branch(head)
-        builder.position_at_end(head)
-        position, total = builder.phi(args[2].type), builder.phi(vector)
-        position.add_incoming(args[2], entry)
-        total.add_incoming(ir.Constant(vector, None), entry)
-        builder.cbranch(builder.icmp_signed("<", position, args[3]), body, done)
-        builder.position_at_end(body)
-        row = builder.zext(builder.load(builder.gep(numbers, [position])), ir.IntType(64))
-        weights = _load(builder, builder.gep(address[0], [row]), context)
-        total.add_incoming(builder.fadd(total, weights), body)
-        position.add_incoming(builder.add(position, position.type(1)), body)
-        builder.branch(head)
-        builder.position_at_end(done)
-        summed = builder.fadd(total, _load(builder, address[1], context))
-        current = builder.fmul(_splat(builder, args[5], vector), summed)
-        _store(builder, current, address[2], context)
+            for kind, value in ((tile, args[0]), (bias, args[2]), (out, args[4]))
+        )
+        events = context.make_array(ids)(context, builder, args[1])
+
+        def add(total: ir.Value, k: ir.Value) -> ir.Value:
+            j = builder.zext(builder.load(builder.gep(events.data, [k])), k.type)
+            return builder.fadd(total, _load(builder, builder.gep(from_tile, [j]), context))
+
+        count = builder.extract_value(events.shape, 0)
+        total = _repeat(builder, count, ir.Constant(vector, None), add)
+        summed = builder.fadd(total, _load(builder, from_bias, context))
+        _store(builder, builder.fmul(_splat(builder, args[3], vector), summed), to_out, context)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-@intrinsic
-def integrate(typing, membrane, current, decay, threshold, lanes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+@operation
+def integrate(_: Any, membrane: Any, current: Any, decay: Any, threshold: Any, lanes: Any) -> Any:
     """Set membrane = decay·membrane + current; return a bit for each lane ≥ threshold (uint64)."""
     signature = types.uint64(membrane, current, decay, threshold, lanes)
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def generate(context: BaseContext, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
         vector = _vector(context, membrane, lanes)
         address = _pointer(context, builder, membrane, args[0], vector)
         added = _load(builder, _pointer(context, builder, current, args[1], vector), context)
@@ -177,36 +145,23 @@ def integrate(typing, membrane, current, decay, threshold, lanes):  # type: igno
     return signature, generate
 
 
-@intrinsic
-def relax(typing, membrane, decay, steps, lanes):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+@operation
+def relax(_: Any, membrane: Any, decay: Any, steps: Any, lanes: Any) -> Any:
     """Multiply the membrane by `decay`, `steps` times, each time rounded."""
     signature = types.void(membrane, decay, steps, lanes)
 
-    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+    def generate(context: BaseContext, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
         vector = _vector(context, membrane, lanes)
         address = _pointer(context, builder, membrane, args[0], vector)
         factor, start = _splat(builder, args[1], vector), _load(builder, address, context)
-        entry = builder.block
-        head, body, done = (builder.append_basic_block(name) for name in ("head", "decay", "rest"))
-        builder.branch(head)
-        builder.position_at_end(head)
-        left, value = builder.phi(args[2].type), builder.phi(vector)
-        left.add_incoming(args[2], entry)
-        value.add_incoming(start, entry)
-        builder.cbranch(builder.icmp_signed(">", left, left.type(0)), body, done)
-        builder.position_at_end(body)
-        value.add_incoming(builder.fmul(factor, value), body)
-        left.add_incoming(builder.sub(left, left.type(1)), body)
-        builder.branch(head)
-        builder.position_at_end(done)
+        value = _repeat(builder, args[2], start, lambda value, _: builder.fmul(factor, value))
         _store(builder, value, address, context)
         return context.get_dummy_value()
 
     return signature, generate
 
 
-@njit(**OPTIONS)
-def logistic64(x: float) -> float:
+def _logistic64(x: Any) -> Any:
     """1/(1 + exp(x)) in float64.
 
     exp(x) = 2ⁿ·exp(r) with n = round(x/ln 2): adding 1.5·2⁵² rounds, and leaves n in the low bits
@@ -242,8 +197,7 @@ _F3, _F4, _F5 = np.float32(1 / 6), np.float32(1 / 24), np.float32(1 / 120)
 _F6, _F7 = np.float32(1 / 720), np.float32(1 / 5040)
 
 
-@njit(**OPTIONS)
-def logistic32(x: float) -> float:
+def _logistic32(x: Any) -> Any:
     """1/(1 + exp(x)) in float32, in the same way, Taylor to degree 7."""
     x = -_BOUND if x < -_BOUND else x
     x = _BOUND if x > _BOUND else x
@@ -261,18 +215,17 @@ def logistic32(x: float) -> float:
     return _ONE / (_ONE + p * np.int32(bits).view(np.float32))
 
 
-def logistic(x: float) -> float:
-    """1/(1 + exp(x)) in the precision of x; finite for every x, NaN for NaN (compiled code only)."""
+def logistic(x: Any) -> Any:
+    """1/(1 + exp(x)) in the precision of x, finite unless x is NaN; for compiled code only."""
     raise NotImplementedError
 
 
 @overload(logistic)
-def _logistic(x):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-    one = logistic32 if x == types.float32 else logistic64
-    return lambda x: one(x)
+def _logistic(x: Any) -> Any:
+    return _logistic32 if x == types.float32 else _logistic64
 
 
-@njit(**OPTIONS)
+@compiled
 def change_row(row: NDArray, step: NDArray, rule: int, slope: float) -> bool:
     """Add step·f(w) to each weight of one row; return whether any stopped being finite."""
     zero = slope - slope
@@ -288,10 +241,32 @@ def change_row(row: NDArray, step: NDArray, rule: int, slope: float) -> bool:
     return broken
 
 
-@njit(**OPTIONS)
-def fire(layer: Layer, fired: Fired, step: NDArray, tile: int, hits: int, code: int) -> None:
-    """Note the spikes of one tile in one step, change the weights of who fired, reset them."""
+@compiled
+def copy_to_lane(row: NDArray, tile: NDArray, lane: int) -> None:
+    """Copy the weights of one neuron into its tile."""
+    for j in range(row.size):
+        tile[j, lane] = row[j]
+
+
+@compiled
+def fill_tiles(rows: NDArray, tiles: NDArray) -> None:
+    """Copy the weights of all neurons into their tiles."""
+    lanes = tiles.shape[2]
+    for i in range(len(rows)):
+        copy_to_lane(rows[i], tiles[i // lanes], i % lanes)
+
+
+@compiled
+def spike(
+    layer: Layer, fired: Fired, step: NDArray, ids: NDArray, tile: int, hits: int, code: int
+) -> None:
+    """Note the spikes of one tile in one step, change the weights of who fired, reset them.
+
+    `ids` are the firing inputs; `step` [pre], what the rule adds per f(w), holds `down` everywhere
+    before and after.
+    """
     lanes = len(layer.lanes)
+    step[ids] = layer.numbers.up
     for lane in range(min(lanes, len(layer.rows) - tile * lanes)):
         if not (hits >> np.uint64(lane)) & np.uint64(1):
             continue
@@ -300,29 +275,14 @@ def fire(layer: Layer, fired: Fired, step: NDArray, tile: int, hits: int, code: 
         fired.counts[tile] += 1
         if layer.rule != KEEP:
             row = layer.rows[tile * lanes + lane]
-            if change_row(row, step, layer.rule, layer.numbers.slope):
-                fired.broken[tile] = True
-            column = layer.tiles[tile]
-            for j in range(row.size):
-                column[j, lane] = row[j]
+            fired.broken[tile] |= change_row(row, step, layer.rule, layer.numbers.slope)
+            copy_to_lane(row, layer.tiles[tile], lane)
+    step[ids] = layer.numbers.down
 
 
-@njit(**OPTIONS)
-def spike(
-    layer: Layer, fired: Fired, step: NDArray, ids: NDArray, tile: int, hits: int, code: int
-) -> None:
-    """`fire` with the firing inputs `ids` of this step marked in `step` (elsewhere it is down)."""
-    up, down = layer.numbers.up, layer.numbers.down
-    for j in ids:
-        step[j] = up
-    fire(layer, fired, step, tile, hits, code)
-    for j in ids:
-        step[j] = down
-
-
-@njit(**OPTIONS)
+@compiled
 def following(offsets: NDArray) -> NDArray:
-    """For each step, the first step from there on that has input events (or the number of steps)."""
+    """For each step, the first step from there on with input events (or the number of steps)."""
     found = np.empty(offsets.size, np.int64)
     found[-1] = offsets.size - 1
     for t in range(offsets.size - 2, -1, -1):
@@ -330,9 +290,14 @@ def following(offsets: NDArray) -> NDArray:
     return found
 
 
-@njit(**OPTIONS)
+@compiled
 def run_tiles(
-    layer: Layer, fired: Fired, offsets: NDArray, ids: NDArray, ahead: NDArray, tiles: tuple[int, int]
+    layer: Layer,
+    fired: Fired,
+    offsets: NDArray,
+    ids: NDArray,
+    ahead: NDArray,
+    tiles: tuple[int, int],
 ) -> None:
     """Run tiles[0] ≤ tile < tiles[1] of a layer without inhibition through one chunk.
 
@@ -352,15 +317,15 @@ def run_tiles(
                 relax(membrane, decay, ahead[t] - t, lanes)
                 t = ahead[t]
                 continue
-            first, last = offsets[t], offsets[t + 1]
-            currents(tile, ids, first, last, bias, gain, current, lanes)
+            events = ids[offsets[t] : offsets[t + 1]]
+            currents(tile, events, bias, gain, current, lanes)
             hits = integrate(membrane, current, decay, threshold, lanes)
             if hits:
-                spike(layer, fired, step, ids[first:last], q, hits, t * len(lanes))
+                spike(layer, fired, step, events, q, hits, t * len(lanes))
             t += 1
 
 
-@njit(**OPTIONS)
+@compiled
 def run_coupled(layer: Layer, fired: Fired, offsets: NDArray, ids: NDArray) -> None:
     """Run a whole layer with lateral inhibition through one chunk."""
     numbers, lanes = layer.numbers, layer.lanes
@@ -369,22 +334,23 @@ def run_coupled(layer: Layer, fired: Fired, offsets: NDArray, ids: NDArray) -> N
     share = np.zeros(1, layer.rows.dtype)
     step = np.full(layer.rows.shape[1], numbers.down)
     for t in range(offsets.size - 1):
-        first, last = offsets[t], offsets[t + 1]
+        events = ids[offsets[t] : offsets[t + 1]]
         total = 0.0
         for q in range(len(layer.tiles)):
-            bias, out = layer.biases[q], current[q]
-            currents(layer.tiles[q], ids, first, last, bias, numbers.gain, out, lanes)
+            currents(layer.tiles[q], events, layer.biases[q], numbers.gain, current[q], lanes)
             for lane in range(min(width, neurons - q * width)):
-                total += out[lane]
+                total += current[q, lane]
         share[0] = total / neurons
         current -= numbers.inhibition * share[0]
         for q in range(len(layer.tiles)):
-            hits = integrate(layer.membranes[q], current[q], numbers.decay, numbers.threshold, lanes)
+            hits = integrate(
+                layer.membranes[q], current[q], numbers.decay, numbers.threshold, lanes
+            )
             if hits:
-                spike(layer, fired, step, ids[first:last], q, hits, t * width)
+                spike(layer, fired, step, events, q, hits, t * width)
 
 
-@njit(**OPTIONS)
+@compiled
 def merge(fired: Fired, steps: int, lanes: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
     """Offsets [steps + 1] and ids of a layer's spikes, from the spikes of its tiles."""
     offsets = np.zeros(steps + 1, np.int64)
