@@ -1,9 +1,9 @@
 """From a table of settings to an object, strictly.
 
-Every part of a run (stream, model, training, method, night, rule, …) is a dataclass whose fields are
-its settings, with their ranges in the annotations. A table is checked against the fields: unknown
-keys, wrong types and values out of range are all reported at once, each with its path. A field with
-`metadata={"registry": R}` holds a nested table whose `name` chooses a class from R.
+Every part of a run (stream, model, training, method, night, rule, …) is a dataclass whose fields
+are its settings, with their ranges in the annotations. A table is checked against the fields:
+unknown keys, wrong types and values out of range are all reported at once, each with its path. A
+field with `metadata={"registry": R}` holds a nested table whose `name` chooses a class from R.
 """
 
 from __future__ import annotations

@@ -53,7 +53,7 @@ class Progressed:
 
     def tables(self) -> dict[str, Any]:
         """JSON-able, for a checkpoint's header."""
-        return {k: v for k, v in vars(self).items()}
+        return dict(vars(self))
 
     @classmethod
     def of(cls, tables: Mapping[str, Any]) -> Progressed:
@@ -72,8 +72,9 @@ class Progressed:
 class RunResult:
     """What a run found; `values` is what stands in result.json.
 
-    The keys of `values` are those of the contract: accuracy, accuracy_awake, accuracy_all, acc, bwt,
-    fwt, forgetting, seconds, memory_bytes, settings, stream, scenario, method, seed, device, trace.
+    The keys of `values` are those of the contract: accuracy, accuracy_awake, accuracy_all, acc,
+    bwt, fwt, forgetting, seconds, memory_bytes, settings, stream, scenario, method, seed, device,
+    trace.
     """
 
     values: Mapping[str, Any]

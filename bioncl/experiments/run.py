@@ -1,6 +1,6 @@
 """One run: settings in, result out.
 
-    load settings ─► stream, learner, methods ─► learn task by task, a checkpoint after each ─► result
+    settings ─► stream, learner, methods ─► learn task by task, a checkpoint after each ─► result
 
 A run is a pure function of its settings and seed. With a folder it can be killed at any moment and
 resumed from the last whole task, to the same accuracies bit for bit.
@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
-
 
 import bioncl
 from bioncl.experiments.folder import RunFolder

@@ -59,12 +59,17 @@ class TraceSettings:
     """What is kept of the nights.
 
     Attributes:
-        record: Whether spikes and weight changes go to trace.h5.
+        record: Whether spikes and weights go to trace.h5.
         compressed: Pack them; SONATA readers such as libsonata want them unpacked.
+        weights_before: Keep the weights before each night beside their change.
+        examples: Training examples of each class whose activations before and after the night are
+            kept, besides the class means; 0 keeps none of either.
     """
 
     record: bool = True
     compressed: bool = True
+    weights_before: bool = True
+    examples: Annotated[int, Ge(0)] = 20
 
 
 @dataclass(frozen=True)

@@ -46,8 +46,7 @@ def make_learner(config: RunConfig, stream: Stream, progress: Progress) -> Learn
     groups = [stream.task(i).outputs for i in range(len(stream))]
 
     def build() -> Backbone:
-        model = config.model.build(stream.input_shape, stream.outputs, groups, config.general.seed)
-        return model
+        return config.model.build(stream.input_shape, stream.outputs, groups, config.general.seed)
 
     return Learner(
         build,
@@ -72,7 +71,14 @@ def make_night_log(config: RunConfig, learner: Learner, path: Path | None) -> Ni
     layers = [("input", inputs)]
     layers += [(layer.name, len(layer.weight)) for layer in learner.model.stack()]
     facts = {"settings": dict(config.resolved), "versions": versions()}
-    trace = TraceFile(path, layers, settings=facts, compressed=config.trace.compressed)
+    trace = TraceFile(
+        path,
+        layers,
+        settings=facts,
+        compressed=config.trace.compressed,
+        keep_before=config.trace.weights_before,
+    )
+    learner.observed = config.trace.examples
     return lambda task, steps: trace.night(task, task=task, steps=steps)
 
 

@@ -63,9 +63,8 @@ def train(
             train_task(learner, methods, task)
         scores = learner.scores()
         outcome = TaskOutcome(task.index, scores, None, learner.clock.take())
-        checkpoint = snapshot(config, learner, methods, progressed.plus(outcome), number)
-        checkpoint.header["asleep"] = False
-        save_checkpoint(out, checkpoint)
+        made = snapshot(config, learner, methods, progressed.plus(outcome), number)
+        save_checkpoint(out, Checkpoint(made.tensors, {**made.header, "asleep": False}))
         return scores
 
 

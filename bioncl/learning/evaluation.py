@@ -17,10 +17,17 @@ EVALUATION_BATCH = 2000
 
 @dataclass(frozen=True)
 class Scores:
-    """Accuracy on each task's test data, and on all test data together (0..1)."""
+    """How well a network does on test data.
+
+    Attributes:
+        tasks: Accuracy on each task's test data, 0..1.
+        all: Accuracy on all test data together.
+        confusion: How often each label (row) was taken for each output (column), all tasks together.
+    """
 
     tasks: tuple[float, ...]
     all: float
+    confusion: tuple[tuple[int, ...], ...] = ()
 
 
 ReadOut = Callable[[Backbone, Tensor], Tensor]
@@ -41,14 +48,19 @@ def evaluate(
             and inputs to the chosen outputs int64 [n]. None takes the largest output.
     """
     choose = read_out or largest_output
-    counts = []
+    tables = []
     for i in range(len(stream)):
         model.use_task(i if stream.scenario == "task" else None)
-        counts.append((correct(model, stream.test(i), device, choose), len(stream.test(i))))
-    tasks = tuple(right / max(total, 1) for right, total in counts)
-    if stream.scenario == "task":
-        return Scores(tasks, sum(tasks) / len(tasks))
-    return Scores(tasks, sum(c[0] for c in counts) / max(sum(c[1] for c in counts), 1))
+        tables.append(confusion(model, stream.test(i), device, choose, stream.outputs))
+    tasks = tuple(share_right(table) for table in tables)
+    whole = torch.stack(tables).sum(0)
+    everything = sum(tasks) / len(tasks) if stream.scenario == "task" else share_right(whole)
+    return Scores(tasks, everything, tuple(map(tuple, whole.tolist())))
+
+
+def share_right(table: Tensor) -> float:
+    """Accuracy of a confusion table, 0..1; 0 for an empty one."""
+    return float(table.diagonal().sum()) / max(int(table.sum()), 1)
 
 
 def largest_output(model: Backbone, x: Tensor) -> Tensor:
@@ -56,15 +68,17 @@ def largest_output(model: Backbone, x: Tensor) -> Tensor:
     return decide(model.output, model(x))
 
 
-def correct(model: Backbone, examples: Examples, device: torch.device, choose: ReadOut) -> int:
-    """Number of `examples` for which `choose` finds the label."""
+def confusion(
+    model: Backbone, examples: Examples, device: torch.device, choose: ReadOut, outputs: int
+) -> Tensor:
+    """How often each label was taken for each output: int64 [label, decision]."""
     was_training = model.training
     model.eval()
-    right = 0
+    pairs = [torch.empty(0, dtype=torch.long)]
     with torch.inference_mode():
         for x, y in zip(
             examples.x.split(EVALUATION_BATCH), examples.y.split(EVALUATION_BATCH), strict=True
         ):
-            right += int((choose(model, x.to(device)) == y.to(device)).sum())
+            pairs.append(y * outputs + choose(model, x.to(device)).cpu())
     model.train(was_training)
-    return right
+    return torch.cat(pairs).bincount(minlength=outputs**2).view(outputs, outputs)

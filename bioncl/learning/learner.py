@@ -45,12 +45,15 @@ class Learner:
         data: What this task trains on; a method may replace it in `before_task`.
         data_tasks: The task of each of these examples, int64 [n], where they are mixed; else None.
         epoch: Pass over the data that is under way, from 0.
-        generator: Fresh for every task; for batch order and for methods.
+        order: Fresh for every task; draws the order of batches and nothing else, so that runs
+            that differ in their method see the same batches.
+        generator: Fresh for every task; for methods.
         night_log: Gives the recorder of a night from its task and number of steps.
         progress: Where long work reports to.
+        observed: Examples a class whose activations a recorded night notes; 0 notes none.
         clock: Wall time spent on training, sleeping and evaluating.
-        read_out: How decisions are made, if a method does so by itself; it sets this when it is made
-            or restored, since a checkpoint does not hold it.
+        read_out: How decisions are made, if a method does so by itself; it sets this when it is
+            made or restored, since a checkpoint does not hold it.
         may_read_past: Whether `past` may be called; set by the loop from the methods' declaration.
     """
 
@@ -58,6 +61,7 @@ class Learner:
     data: Examples
     data_tasks: Tensor | None
     epoch: int
+    order: torch.Generator
     generator: torch.Generator
     optimizer: torch.optim.Optimizer
 
@@ -78,6 +82,7 @@ class Learner:
         self.model = build_model().to(self.device)
         self.stream, self.training, self.seed = stream, training, seed
         self.night_log, self.progress = night_log, progress or Silent()
+        self.observed = 0
         self.clock = Clock()
         self.may_read_past = False
         self.read_out: ReadOut | None = None
@@ -87,8 +92,9 @@ class Learner:
     # -- tasks ---------------------------------------------------------------------------------
 
     def begin(self, task: Task) -> None:
-        """Turn to `task`: its data, a generator of its own, room in the head."""
+        """Turn to `task`: its data, generators of its own, room in the head."""
         self.task, self.data, self.data_tasks, self.epoch = task, task.train, None, 0
+        self.order = torch_generator(self.seed, "order", task.index)
         self.generator = torch_generator(self.seed, "task", task.index)
         torch.manual_seed(derive(self.seed, "dropout", task.index))
         self.model.start_task(task.index)
@@ -163,11 +169,16 @@ class Learner:
         )
 
     def set_gradient(self, vector: Tensor) -> None:
-        """Replace the gradient by `vector`, in the order of `gradient`."""
-        start = 0
-        for p in self.parameters():
-            p.grad = vector[start : start + p.numel()].view_as(p).clone()
-            start += p.numel()
+        """Replace the gradient by `vector`, in the order of `gradient`.
+
+        A parameter that has none keeps none where `vector` is zero, so that momentum and weight
+        decay leave the heads of other tasks alone.
+        """
+        parameters = self.parameters()
+        parts = vector.split([p.numel() for p in parameters])
+        for p, part in zip(parameters, parts, strict=True):
+            if p.grad is not None or part.any():
+                p.grad = part.view_as(p).clone()
 
     def gradient_of(self, batch: Batch) -> Tensor:
         """Gradient of `loss(batch)` as one vector; the model's own gradient is left alone."""
@@ -202,3 +213,4 @@ class Learner:
         own = {k[6:]: v for k, v in tensors.items() if k.startswith("model.")}
         self.model.load_state_dict(own)
         self._kept = {k[10:]: v for k, v in tensors.items() if k.startswith("optimizer.")}
+        self.changed()

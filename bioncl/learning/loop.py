@@ -119,7 +119,7 @@ def train_epoch(learner: Learner, methods: Together) -> None:
 def batches(learner: Learner) -> Iterator[Batch]:
     """The learner's data in random order, cut into batches."""
     data, tasks = learner.data, learner.data_tasks
-    order = torch.randperm(len(data), generator=learner.generator)
+    order = torch.randperm(len(data), generator=learner.order)
     for chosen in order.split(learner.training.batch_size):
         x, y = data.x[chosen].to(learner.device), data.y[chosen].to(learner.device)
         yield Batch(x, y, learner.task.index if tasks is None else tasks[chosen])
@@ -130,4 +130,4 @@ def check_finite(loss: Tensor | None, learner: Learner) -> None:
     if loss is not None and not torch.isfinite(loss):
         what = f"Training of task {learner.task.index + 1} diverged in epoch {learner.epoch + 1}"
         hint = "Lower train.lr; after a night, lower sleep.rule.inc and sleep.rule.dec."
-        raise DivergedError(describe(what, expected="a finite loss", got=float(loss), hint=hint))
+        raise DivergedError(describe(what, expected="a finite loss", got=loss.item(), hint=hint))

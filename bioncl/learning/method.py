@@ -9,9 +9,9 @@ The loop calls them in this order; every one is optional:
         after_step(learner, batch)        update memories and traces
     after_task(learner, task)       consolidate; a method that sleeps does so here
 
-Known methods are combinations of these moments: EWC and LwF are extra_loss and after_task; rehearsal
-is extra_loss and after_step; GEM is adjust_gradient and after_step; sleep is after_task alone.
-`Together` joins methods moment by moment, so sleep goes with any of them.
+Known methods are combinations of these moments: EWC and LwF are extra_loss and after_task;
+rehearsal is extra_loss and after_step; GEM is adjust_gradient and after_step; sleep is after_task
+alone. `Together` joins methods moment by moment, so sleep goes with any of them.
 """
 
 from __future__ import annotations

@@ -3,9 +3,10 @@
 | output | loss | decision |
 |---|---|---|
 | softmax | cross-entropy, mean over the batch | largest logit |
-| relu | ½‖y − a‖², a = ReLU(z), mean over the batch; the gradient at z is a − y: the derivative of the
-  output ReLU is left out, as published for Sleep Replay Consolidation | largest a; the first output
-  wins if all are silent |
+| relu | ½‖y − a‖², a = ReLU(z), mean over the batch | largest a, the first of equal ones |
+
+With "relu" the gradient at z is a − y: the derivative of the output ReLU is left out, as published
+for Sleep Replay Consolidation. If all outputs are silent, the first one wins.
 """
 
 from __future__ import annotations

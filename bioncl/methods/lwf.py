@@ -3,9 +3,9 @@
     fixed:  loss = CE + strength · Σ_k KD_T(old outputs of group k, present ones)
     1/t:    loss = (1/t) · CE + (1 − 1/t) · strength · mean_k KD_T(…)        in task t = 1, 2, …
 
-KD_T is `bioncl.learning.objective.distillation`. In the task- and class-incremental scenarios the
-groups hold old outputs only: those of each old task, or of all old tasks together. In the domain-
-incremental one all outputs are old. Nothing is carried from task to task: the old network is the one
+KD_T is `bioncl.learning.objective.distillation`. The groups hold old outputs only: of each old
+task where the task is told, of all old tasks together where all classes compete; where tasks
+share their outputs, all are old. Nothing is carried from task to task: the old network is the one
 that a task begins with, and is evaluated on each batch.
 """
 

@@ -3,8 +3,8 @@
     loss = loss(batch) + weight · loss(drawn from memory)
 
 The memory is offered every training example once, in the first epoch, after the step that used it.
-Experience replay of Chaudhry et al. 2019 is this with one pass; "naive rehearsal" of Hsu et al. 2018
-is this with `policy = "ring"`.
+Experience replay of Chaudhry et al. 2019 is this with one pass; "naive rehearsal" of Hsu et al.
+2018 is this with `policy = "ring"`.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 from annotated_types import Ge, Gt, Interval
@@ -44,7 +44,7 @@ class ResCL(Method):
         momentum: Of SGD.
         weight_decay: λ_dec, on the weights of the fine-tuned branch.
         batch_size: Examples a step; 0 takes as many as training does.
-        temperature: T of the softened outputs.
+        temperature: T of the softened outputs; 1 in the paper.
         train_heads: Whether heads, old ones too, learn in the combination phase.
     """
 
@@ -57,7 +57,7 @@ class ResCL(Method):
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.9
     weight_decay: Annotated[float, Ge(0)] = 1e-4
     batch_size: Annotated[int, Ge(0)] = 0
-    temperature: Annotated[float, Gt(0)] = 2.0
+    temperature: Annotated[float, Gt(0)] = 1.0
     train_heads: bool = True
     source: Backbone | None = field(default=None, init=False, repr=False)
 
@@ -127,7 +127,10 @@ class ResCL(Method):
         mixing = alphas(network)
         apart = set(mixing)
         weights = [p for p in network.parameters() if p.requires_grad and p not in apart]
-        groups = [{"params": mixing}, {"params": weights, "weight_decay": self.weight_decay}]
+        groups: list[dict[str, Any]] = [
+            {"params": mixing},
+            {"params": weights, "weight_decay": self.weight_decay},
+        ]
         return torch.optim.SGD(groups, lr=self.lr, momentum=self.momentum, foreach=True)
 
 
@@ -152,6 +155,6 @@ def check_finite(loss: Tensor | None) -> None:
     """Stop a combination phase that has blown up."""
     if loss is not None and not torch.isfinite(loss):
         hint = "Lower the method's lr."
-        got = float(loss)
+        got = loss.item()
         what = "The combination phase of ResCL diverged"
         raise DivergedError(describe(what, expected="a finite loss", got=got, hint=hint))

@@ -11,9 +11,10 @@ from typing import ClassVar
 
 from bioncl.learning.learner import Learner
 from bioncl.learning.method import Method
-from bioncl.seeding import numpy_generator
+from bioncl.learning.observe import after_night, before_night
 from bioncl.nights.night import NightReport, sleep
 from bioncl.nights.settings import NightSettings
+from bioncl.seeding import numpy_generator
 from bioncl.streams.stream import Examples, Task, joined
 
 
@@ -45,6 +46,8 @@ class SRC(Method):
         steps = self.sleep.steps_of(task.index)
         before = learner.scores()
         with learner.night_log(task.index, steps) as recorder:
+            if learner.observed:
+                recorder.arrays(before_night(learner, before))
             report = sleep(
                 learner.model,
                 self.seen(learner, task),
@@ -56,6 +59,8 @@ class SRC(Method):
             )
             learner.changed()
             after = learner.scores()
+            if learner.observed:
+                recorder.arrays(after_night(learner, after))
             recorder.facts(
                 {
                     "task": task.index,

@@ -1,7 +1,8 @@
 """What every network that learns here can do.
 
 A backbone is a torch module with named layers. Methods and the loop use only this contract; sleep
-uses `stack` and `write_stack`, which show the network as a chain of linear layers with ReLU between.
+uses `stack` and `write_stack`, which show the network as a chain of linear layers with ReLU
+between.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Literal, Protocol
 
 from torch import Tensor, nn
 
+from bioncl.errors import UnsupportedError, describe
 from bioncl.models.heads import Head
 
 Output = Literal["softmax", "relu"]
@@ -49,6 +51,9 @@ class Backbone(nn.Module):
         Args:
             x: Inputs [n, *shape], or activations of the layer named by `entry`.
             entry: "input", or the name of a layer whose activations `x` holds (feature replay).
+
+        Raises:
+            UnsupportedError: There is no way in at `entry`.
         """
         raise NotImplementedError
 
@@ -74,6 +79,18 @@ class Backbone(nn.Module):
     def write_stack(self, weights: Sequence[Tensor]) -> None:
         """Copy `weights` ([post, pre] each) into the chain that `stack` shows."""
         raise NotImplementedError
+
+
+def parts_before(entry: str, layers: Sequence[str]) -> int:
+    """How many layers lie before the way in named `entry`; see `Backbone.forward`.
+
+    Raises:
+        UnsupportedError: There is no way in of this name.
+    """
+    ways = ("input", *layers[:-1])
+    if entry not in ways:
+        raise UnsupportedError(describe("Entry", expected=", ".join(ways), got=entry))
+    return ways.index(entry)
 
 
 class Architecture(Protocol):

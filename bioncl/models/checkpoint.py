@@ -50,7 +50,7 @@ def save(path: Path | str, checkpoint: Checkpoint) -> None:
     tensors = {k: v.detach().cpu().contiguous() for k, v in checkpoint.tensors.items()}
     text = json.dumps(checkpoint.header, allow_nan=False)
     facts = {"format": FORMAT, "version": str(VERSION), "header": text}
-    facts["sha256"] = _digest(tensors, text)
+    facts["sha256"] = _digest(tensors, facts)
     with replacing(path) as part:
         try:
             save_file(tensors, part, metadata=facts)
@@ -74,16 +74,16 @@ def load(path: Path | str) -> Checkpoint:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
-    if _digest(tensors, facts["header"]) != facts.get("sha256"):
+    if _digest(tensors, facts) != facts.get("sha256"):
         raise _damaged(path, "its SHA-256 does not match")
     return Checkpoint(tensors, json.loads(facts["header"]))
 
 
 def _check_format(path: Path, facts: Mapping[str, str]) -> None:
-    if facts.get("format") != FORMAT or "header" not in facts:
+    if facts.get("format") != FORMAT or not {"version", "header"} <= facts.keys():
         hint = "Only checkpoints written by bioncl can be loaded."
         raise CheckpointError(describe(f"{path} is not a bioncl checkpoint", hint=hint))
-    if int(facts.get("version", "0")) > VERSION:
+    if int(facts["version"]) > VERSION:
         what = f"{path} was written by a newer bioncl"
         got = f"format {facts['version']}"
         raise CheckpointError(
@@ -96,8 +96,8 @@ def _damaged(path: Path, reason: str) -> CheckpointError:
     return CheckpointError(describe(f"Checkpoint {path} is damaged ({reason})", hint=hint))
 
 
-def _digest(tensors: Mapping[str, Tensor], header: str) -> str:
-    digest = hashlib.sha256(header.encode())
+def _digest(tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> str:
+    digest = hashlib.sha256(f"{facts['version']}:{facts['header']}".encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name}:{tensor.dtype}:{tuple(tensor.shape)}".encode())

@@ -11,11 +11,11 @@ combined: the combined network has the target's.
 
     combined(source, target)  ─►  train alphas and target  ─►  merged(…)  ─►  recalibrate(…)
 
-The sum of two affine maps is one, so with BatchNorm's running statistics merging is exact. BatchNorm
-stays BatchNorm: the merged network has just the parameters of the original, so it fits the same
-checkpoints and learns the next task in the same way. Which statistics it holds is free, for scale
-and shift make up for them; `recalibrate` puts in those of real inputs, so that training, which
-normalises by each batch, begins where evaluation stands.
+The sum of two affine maps is affine, so with BatchNorm's running statistics merging is exact.
+BatchNorm stays BatchNorm: the merged network has just the parameters of the original, so it fits
+the same checkpoints and learns the next task in the same way. Which statistics it holds is free,
+for scale and shift make up for them; `recalibrate` puts in those of real inputs, so that training,
+which normalises by each batch, begins where evaluation stands.
 """
 
 from __future__ import annotations
@@ -104,14 +104,12 @@ def units(module: nn.Module, prefix: str = "") -> Iterator[tuple[str, Unit]]:
             if next(child.parameters(recurse=False), None) is not None:
                 expected = "Linear, Conv2d or BatchNorm"
                 what = f"Combining networks, layer '{path}'"
-                raise UnsupportedError(
-                    describe(what, expected=expected, got=type(child).__name__)
-                )
+                raise UnsupportedError(describe(what, expected=expected, got=type(child).__name__))
             yield from units(child, f"{path}.")
 
 
 def folded(unit: Unit) -> tuple[Tensor, Tensor]:
-    """Weight (scale [channels], for BatchNorm alone) and bias [channels] of a unit in evaluation."""
+    """Weight (for BatchNorm alone, scale [channels]) and bias [channels] in evaluation."""
     if isinstance(unit, ConvNorm):
         scale, shift = folded(unit.norm)
         return scale.view(-1, 1, 1, 1) * unit.conv.weight, shift

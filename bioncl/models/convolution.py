@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from bioncl.errors import SettingsError, UnsupportedError, describe
-from bioncl.models.backbone import Backbone, LinearLayer, Output
+from bioncl.models.backbone import Backbone, LinearLayer, Output, parts_before
 from bioncl.models.heads import Head
 from bioncl.models.initial import Initial, begin
 from bioncl.seeding import torch_generator
@@ -93,16 +93,8 @@ class Chain(Backbone):
         return self._names
 
     def forward(self, x: Tensor, entry: str = "input") -> Tensor:
-        """See `Backbone`.
-
-        Raises:
-            UnsupportedError: There is no way in at `entry`.
-        """
-        ways = ("input", *self._names[:-1])
-        if entry not in ways:
-            expected = ", ".join(ways)
-            raise UnsupportedError(describe("Entry", expected=expected, got=entry))
-        for part in list(self.parts)[ways.index(entry) :]:
+        """See `Backbone`."""
+        for part in list(self.parts)[parts_before(entry, self._names) :]:
             x = part(x)
         logits: Tensor = self.head(x)
         return logits

@@ -8,7 +8,7 @@ so that a softmax gives them exactly zero probability and zero gradient.
 | single | one layer | all / all |
 | masked | one layer | those of the task / all |
 | per-task | one layer a task | those of the task / all |
-| growing | one block a task, added when the task begins | those of the tasks so far, in both cases |
+| growing | one block a task, added when the task begins | those of the tasks so far, either way |
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt, Interval, Len
 from torch import Tensor, nn
 
-from bioncl.models.backbone import Backbone, LinearLayer, Output
+from bioncl.models.backbone import Backbone, LinearLayer, Output, parts_before
 from bioncl.models.heads import Head, HeadKind, make_head
 from bioncl.models.initial import Initial, linear
 
@@ -42,7 +43,9 @@ class Dropout(nn.Module):
 class MLPNetwork(Backbone):
     """The network that `MLP` describes."""
 
-    def __init__(self, trunk: Sequence[nn.Linear], head: Head, dropout: Dropout, output: Output):
+    def __init__(
+        self, trunk: Sequence[nn.Linear], head: Head, dropout: Dropout, output: Output
+    ) -> None:
         """Chain `trunk`, with ReLU and dropout after each layer, and `head`."""
         super().__init__()
         self.trunk = nn.ModuleList(trunk)
@@ -56,9 +59,8 @@ class MLPNetwork(Backbone):
 
     def forward(self, x: Tensor, entry: str = "input") -> Tensor:
         """See `Backbone`."""
-        first = 0 if entry == "input" else self._names.index(entry) + 1
         h = x.flatten(1)
-        for layer in list(self.trunk)[first:]:
+        for layer in list(self.trunk)[parts_before(entry, self._names) :]:
             h = self.dropout(torch.relu(layer(h)))
         logits: Tensor = self.head(h)
         return logits
@@ -133,7 +135,7 @@ class MLP:
         """See `Architecture`."""
         make = partial(self._linear, seed)
         widths = [math.prod(input_shape), *self.hidden]
-        pairs = enumerate(zip(widths, widths[1:], strict=False))
+        pairs = enumerate(pairwise(widths))
         trunk = [make(pre, post, f"hidden{i + 1}") for i, (pre, post) in pairs]
         head = make_head(self.head, self.output, (widths[-1], outputs), groups, make)
         return MLPNetwork(trunk, head, Dropout(self.dropout, self.dropout_scaling), self.output)

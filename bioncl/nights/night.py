@@ -17,9 +17,9 @@ from torch import Tensor
 
 from bioncl.errors import UnsupportedError, describe
 from bioncl.models.backbone import Backbone, LinearLayer
+from bioncl.nights.settings import NightSettings
 from bioncl.plasticity import PlasticityRule
 from bioncl.progress import Progress
-from bioncl.nights.settings import NightSettings
 from bioncl.spiking.convert import per_layer
 from bioncl.spiking.drive import Seen, spikes
 from bioncl.spiking.engines import ENGINES
@@ -141,7 +141,7 @@ class Counting:
     def __init__(self, inner: Recorder, layers: int) -> None:
         """Count for `layers` layers, input included, and pass on to `inner`."""
         self.inner, self.totals = inner, [0] * layers
-        self.weights, self.facts = inner.weights, inner.facts
+        self.weights, self.arrays, self.facts = inner.weights, inner.arrays, inner.facts
 
     def spikes(self, layer: int, first_step: int, spikes: Spikes) -> None:
         """Count and pass on."""

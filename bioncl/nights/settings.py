@@ -22,7 +22,8 @@ class NightSettings:
 
     Attributes:
         steps: Steps of the night after the first task; a list gives one number a task.
-        steps_added: Steps that each later night is longer than the one before.
+        steps_added: Steps that each later night is longer than the one before; a list of `steps`
+            says it all by itself.
         rate: Firing rate in Hz where the drive is 1; a step lasts `dt` seconds, and an input fires
             with probability min(1, 2·dt·rate·x).
         dt: Length of a step in seconds.
@@ -39,8 +40,8 @@ class NightSettings:
         engine: Who computes the night; see `bioncl engines`.
         threads: Threads of the engine, 0 for all cores; the result does not depend on it.
         precision: Arithmetic of the night.
-        published_step_bug: Cut every night at 255 steps, as the published cross-modal script does by
-            storing the length in eight bits.
+        published_step_bug: Cut every night at 255 steps, as the published cross-modal script does
+            by storing the length in eight bits.
     """
 
     steps: Annotated[int, Ge(0)] | tuple[Annotated[int, Ge(0)], ...] = 15_000

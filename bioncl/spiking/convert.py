@@ -6,14 +6,13 @@ weights alone, so after the night they go back as they are.
 
 | name | gains (S_0 = 1) |
 |---|---|
-| published | c_l = p_{l−1}/S_l, p_l = S_l/p_{l−1}, p_0 = 1: the factor applied before, not S_{l−1}; authors'
-  normalize_nn_data.m of Tadros et al. 2022 |
-| diehl | c_l = S_{l−1}/S_l; Diehl et al. 2015, data-based normalisation |
-| percentile | c_l = λ_{l−1}/λ_l, λ_l the given percentile of the activations of layer l; Rueckauer et
-  al. 2017 |
+| published | c_l = p_{l−1}/S_l, p_l = S_l/p_{l−1}, p_0 = 1 (Tadros et al. 2022, authors' code) |
+| diehl | c_l = S_{l−1}/S_l (Diehl et al. 2015, data-based normalisation) |
+| percentile | c_l = λ_{l−1}/λ_l, λ_l a percentile of the activations (Rueckauer et al. 2017) |
 | fixed | the numbers given |
 
-All are multiplied by `scale`. A layer that is silent on the data (S_l = 0) leaves the chain as it is.
+"published" divides by the factor applied before, p_{l−1}, not by S_{l−1}. All gains are multiplied
+by `scale`. A layer that is silent on the data (S_l = 0) gets 1.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
 """What drives a sleeping network: noise shaped by what was seen awake.
 
-A drive turns inputs seen awake into an intensity x(t) in 0..1 for every input and step; input i then
-fires with probability min(1, 2·dt·rate·x_i(t)). The factor 2 is the published one (authors' code of
-Tadros et al. 2022). Random numbers are drawn only where x > 0, chunk by chunk, in a fixed order.
+A drive turns inputs seen awake into an intensity x(t) in 0..1 for every input and step; input i
+then fires with probability min(1, 2·dt·rate·x_i(t)). The factor 2 is the published one (authors'
+code of Tadros et al. 2022). Random numbers are drawn only where x > 0 may hold, chunk by chunk, in
+a fixed order.
 
 | name | x(t) |
 |---|---|
-| masked-mean | mean image inside a square window, zero outside; a new window at every step (published) |
+| masked-mean | mean image inside a square window, a new one at every step (published) |
 | mean | the mean image, all of it, at every step (published for feature vectors) |
 | masked-samples | mean of a few random inputs times a random pixel mask, both new at every step |
 | class-means | the mean image of one random class, drawn at every step |

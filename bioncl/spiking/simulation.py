@@ -96,7 +96,11 @@ def simulate(  # noqa: PLR0913  (one argument for each symbol of the model)
 
 def _array(values: ArrayLike | Tensor, what: str) -> NDArray:
     """A copy as an array of finite numbers."""
-    array = np.array(values.detach().cpu() if isinstance(values, Tensor) else values)
+    if isinstance(values, Tensor):
+        if values.dtype == torch.bfloat16:  # which NumPy does not have
+            raise InputError(describe(what, expected="float32 or float64", got=values.dtype))
+        values = values.detach().cpu().numpy()
+    array = np.array(values)
     if not np.issubdtype(array.dtype, np.number):
         raise InputError(describe(what, expected="numbers", got=array.dtype))
     if not np.isfinite(array).all():

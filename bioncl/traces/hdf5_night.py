@@ -126,6 +126,13 @@ class NightRecorder:
                 group = file.require_group(f"{self._group}/weights").create_group(name)
                 _write_weights(group, old, new, self._packing, keep_before=self._keep_before)
 
+    def arrays(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """Write arrays about the night under their paths."""
+        room = ROOM + 2 * sum(array.nbytes for array in values.values())
+        with writing(self._parts[0], room) as file:
+            for path, array in values.items():
+                file[self._group].create_dataset(path, data=array, **self._packing)
+
     def facts(self, values: Mapping[str, object]) -> None:
         """Keep facts about the night until its end; a later value replaces an earlier one.
 
@@ -182,9 +189,11 @@ def _write_weights(
     keep_before: bool,
 ) -> None:
     change = after - before
-    group.create_dataset("delta", data=change, **packing)
+    fast = packing | ({"compression": "lzf", "compression_opts": None} if "compression" in packing else {})
+    group.create_dataset("delta", data=change, **fast)
     if keep_before:
-        group.create_dataset("before", data=before, **packing)
+        single = before.astype(np.float32)  # exact for a network that learns in float32
+        group.create_dataset("before", data=single if np.array_equal(single, before) else before, **fast)
     for what, values in (("before", before), ("after", after), ("delta", change)):
         group.attrs[f"norm_{what}"] = float(np.linalg.norm(values.astype(np.float64)))
 

@@ -228,6 +228,31 @@ class Trace:
             values: NDArray[Any] = group[what][:]
             return values
 
+    def array_names(self, night: int) -> list[str]:
+        """Paths of the arrays about the network that were noted around a night."""
+        (info,) = self._chosen(night)
+        found: list[str] = []
+        with reading(self.path):
+            group = self._file[schema.night_path(info.index)]
+            for top in ("awake", "confusion"):
+                if top in group:
+                    group[top].visititems(lambda name, item, top=top: _note(found, top, name, item))
+        return found
+
+    def array(self, name: str, night: int) -> NDArray[Any]:
+        """An array about the network noted around a night, such as "awake/before/hidden1".
+
+        Raises:
+            TraceError: The file does not hold it, or is damaged.
+        """
+        known = self.array_names(night)
+        if name not in known:
+            message = f"{self.path}, night {night}: no array '{name}'"
+            raise TraceError(describe(message, hint=did_you_mean(name, known)))
+        with reading(self.path):
+            values: NDArray[Any] = self._file[f"{schema.night_path(night)}/{name}"][:]
+            return values
+
     def weight_change(self, name: str, night: int) -> NDArray[Any]:
         """Weights after the night less those before: [post, pre]."""
         return self.weights(name, night)
@@ -244,6 +269,11 @@ class Trace:
             expected = ", ".join(str(info.index) for info in self.nights) or "none"
             raise TraceError(describe(f"Night of {self.path}", expected=expected, got=night))
         return found
+
+
+def _note(found: list[str], top: str, name: str, item: object) -> None:
+    if isinstance(item, h5py.Dataset):
+        found.append(f"{top}/{name}")
 
 
 def _night(group: h5py.Group, recorded: int) -> Night:

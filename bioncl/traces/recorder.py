@@ -29,6 +29,9 @@ class Recorder(Protocol):
     ) -> None:
         """Take the weights [post, pre] of all layers before and after the night."""
 
+    def arrays(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """Take arrays about the night by path, such as "awake/before/hidden1"."""
+
     def facts(self, values: Mapping[str, object]) -> None:
         """Take single facts about the night (accuracies, seconds, engine): JSON-able values."""
 
@@ -42,6 +45,9 @@ class SilentRecorder:
     def weights(
         self, names: Sequence[str], before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]]
     ) -> None:
+        """Drop them."""
+
+    def arrays(self, values: Mapping[str, NDArray[Any]]) -> None:
         """Drop them."""
 
     def facts(self, values: Mapping[str, object]) -> None:
@@ -65,6 +71,9 @@ class MemoryRecorder:
         self, names: Sequence[str], before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]]
     ) -> None:
         """Drop them: the network holds the weights after the night."""
+
+    def arrays(self, values: Mapping[str, NDArray[Any]]) -> None:
+        """Drop them."""
 
     def facts(self, values: Mapping[str, object]) -> None:
         """Drop them."""

@@ -29,9 +29,7 @@ def test_forward_is_what_torch_computes_step_by_step(pooling):
         h = functional.conv2d(h, w[f"parts.{i}.unit.weight"], w[f"parts.{i}.unit.bias"], padding=1)
         h = pool(h.clamp(min=0), 2)
     h = functional.linear(h.flatten(1), w["parts.2.unit.weight"], w["parts.2.unit.bias"])
-    expected = functional.linear(
-        h.clamp(min=0), w["head.linear.weight"], w["head.linear.bias"]
-    )
+    expected = functional.linear(h.clamp(min=0), w["head.linear.weight"], w["head.linear.bias"])
     assert torch.allclose(model(X), expected, atol=1e-6)
 
 

@@ -1,0 +1,112 @@
+"""Decoders of patterns of activity: linear readers of standardised patterns.
+
+Awake activations are continuous and dense, sleep counts are few small integers; all that they share
+is which neurons are more active than others. Both decoders therefore see each pattern standardised
+(less its mean, at unit length), so that neither scale nor offset matters.
+
+`centroid_decoder` needs only the class means, which a trace file keeps, fits nothing and is the
+default. `logistic_decoder` needs the awake examples themselves and can use what tells similar
+classes apart.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bioncl.analysis.correlation import standardise
+from bioncl.analysis.fitting import check_labels, check_neurons
+from bioncl.errors import InputError, describe
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder:
+    """Scores of classes are `weights` · standardised pattern + `bias`.
+
+    Attributes:
+        weights: float64 [classes, neurons]; a row of NaN for a class that cannot be decoded.
+        bias: float64 [classes].
+        sharpness: Probabilities are softmax(sharpness × scores).
+    """
+
+    weights: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    sharpness: float
+
+    def scores(self, patterns: NDArray) -> NDArray[np.float64]:
+        """Scores of patterns [patterns, neurons]: float64 [patterns, classes]; NaN if constant.
+
+        Raises:
+            InputError: The number of neurons is not the decoder's.
+        """
+        check_neurons(patterns, self.weights, "the patterns and the decoder")
+        return self.score_standardised(standardise(patterns))
+
+    def score_standardised(self, patterns: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`scores` of patterns that went through `standardise`."""
+        known = ~np.isnan(self.weights).any(axis=1) & ~np.isnan(patterns).any(axis=1)[:, None]
+        product = np.nan_to_num(patterns) @ np.nan_to_num(self.weights).T
+        return np.where(known, product + self.bias, np.nan)
+
+    def probabilities(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities of the classes from their scores: [patterns, classes], rows add up to 1.
+
+        A class that cannot be decoded has 0; a pattern without any score has NaN.
+        """
+        undefined = np.isnan(scores)
+        exponent = self.sharpness * np.where(undefined, -np.inf, scores)
+        exponent -= np.where(undefined.all(axis=1), 0.0, exponent.max(axis=1, initial=-np.inf))[
+            :, None
+        ]
+        weights = np.exp(exponent)
+        total = weights.sum(axis=1, keepdims=True)
+        return np.divide(weights, total, out=np.full_like(weights, np.nan), where=total > 0)
+
+
+def centroid_decoder(means: NDArray, sharpness: float | None = None) -> Decoder:
+    """Scores are Pearson's correlations with the classes' mean activations.
+
+    Args:
+        means: Mean awake activations [classes, neurons].
+        sharpness: Default √(neurons − 1), one over the standard deviation that a correlation has
+            by chance, so that odds of e to 1 stand for one standard deviation.
+    """
+    chance = float(np.sqrt(max(means.shape[1] - 1, 0)))
+    sharpness = chance if sharpness is None else sharpness
+    return Decoder(standardise(means), np.zeros(len(means)), sharpness)
+
+
+def logistic_decoder(
+    activations: NDArray, labels: NDArray[np.int64], classes: int, penalty: float = 1.0
+) -> Decoder:
+    """Multinomial logistic regression (scikit-learn, lbfgs: nothing random) on z-scored examples.
+
+    Args:
+        activations: Awake activations of one layer [examples, neurons]; constant ones are left out.
+        labels: Classes of the examples: int64 [examples].
+        classes: Number of classes; those without examples cannot be decoded.
+        penalty: Strength of the squared penalty on weights (one over scikit-learn's C).
+
+    Raises:
+        InputError: Labels that do not fit, or examples of fewer than two classes.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    check_labels(labels, len(activations), classes)
+    patterns = standardise(activations) * np.sqrt(activations.shape[1])
+    usable = ~np.isnan(patterns).any(axis=1)
+    seen = np.unique(labels[usable])
+    if len(seen) < 2:
+        raise InputError(
+            describe("a decoder cannot be trained", expected="two classes", got=len(seen))
+        )
+    model = LogisticRegression(C=1 / penalty, max_iter=10_000)
+    model.fit(patterns[usable], labels[usable])
+    weights, bias = model.coef_, model.intercept_
+    if len(seen) == 2:  # scikit-learn gives the difference of the two classes
+        weights, bias = np.stack([-weights[0], weights[0]]) / 2, np.array([-bias[0], bias[0]]) / 2
+    decoder = Decoder(np.full((classes, patterns.shape[1]), np.nan), np.zeros(classes), 1.0)
+    decoder.weights[seen], decoder.bias[seen] = weights * np.sqrt(patterns.shape[1]), bias
+    return decoder
