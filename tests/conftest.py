@@ -1,6 +1,9 @@
-"""Small streams and learners that tests of learning, methods and nights share."""
+"""Small streams, learners, settings and the command line, for tests of any package."""
 
 from __future__ import annotations
+
+import json
+import sys
 
 import pytest
 import torch
@@ -58,3 +61,62 @@ def toy_learner():
         return Learner(build, stream, Training(**{"batch_size": 8} | training), seed=seed)
 
     return make
+
+
+@pytest.fixture
+def settings():
+    """A function that makes settings tables of a run that lasts a fraction of a second."""
+
+    def make(*methods, **tables):
+        found = {
+            "stream": {"name": "split", "data": "digits", "classes": [[0, 1], [2, 3], [4, 5]]},
+            "model": {"name": "mlp", "hidden": [20, 16]},
+            "train": {"epochs": 2, "batch_size": 20, "lr": 0.2},
+            "methods": [{"name": name} for name in methods or ("naive",)],
+        }
+        if "src" in methods:
+            rule = {"name": "gated", "inc": 0.01, "dec": 0.002}
+            night = {"steps": 300, "sees": "current", "threads": 1}
+            found["sleep"] = night | {"drive": {"name": "mean"}, "rule": rule}
+        for key, table in tables.items():
+            merge = isinstance(table, dict) and key in found
+            found[key] = found[key] | table if merge else table
+        return found
+
+    return make
+
+
+@pytest.fixture
+def settings_file(settings, tmp_path):
+    """A function that writes such settings as TOML and returns the path."""
+
+    def toml(value):
+        if isinstance(value, dict):
+            return "{" + ", ".join(f"{k} = {toml(v)}" for k, v in value.items()) + "}"
+        if isinstance(value, (list, tuple)):
+            return "[" + ", ".join(map(toml, value)) + "]"
+        return json.dumps(value)
+
+    def write(*methods, name="small.toml", **tables):
+        lines = [f"{key} = {toml(table)}" for key, table in settings(*methods, **tables).items()]
+        path = tmp_path / name
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def bioncl(capfd, monkeypatch):
+    """A function that calls the command line in this process: exit code, output, errors."""
+    from bioncl.cli.errors import run_command
+    from bioncl.cli.main import cli
+
+    def call(*words):
+        words = [str(word) for word in words]
+        monkeypatch.setattr(sys, "argv", ["bioncl", *words])
+        capfd.readouterr()
+        code = run_command(cli, words)
+        return code, *capfd.readouterr()
+
+    return call

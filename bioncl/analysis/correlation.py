@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioncl.analysis.fitting import check_labels, check_neurons, check_same_shape
-from bioncl.analysis.undefined import divide, mean_of_defined
+from bioncl.analysis.undefined import defined_rows, divide, mean_of_defined
 
 
 def standardise(rows: NDArray) -> NDArray[np.float64]:
@@ -52,7 +52,7 @@ def correlate_standardised(
     left: NDArray[np.float64], right: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """`correlate` of rows that went through `standardise`: [m, n] and [k, n] -> [m, k]."""
-    defined = ~(np.isnan(left).any(axis=1)[:, None] | np.isnan(right).any(axis=1))
+    defined = np.outer(defined_rows(left), defined_rows(right))
     product = np.nan_to_num(left) @ np.nan_to_num(right).T
     return np.where(defined, product.clip(-1.0, 1.0), np.nan)
 
@@ -71,7 +71,7 @@ def mean_neuron_correlation(activations: NDArray) -> float:
         NaN if no neuron varies.
     """
     rows = standardise(activations.T)
-    rows = rows[~np.isnan(rows).any(axis=1)]
+    rows = rows[defined_rows(rows)]
     return float(divide((rows.sum(axis=0) ** 2).sum(), len(rows) ** 2))
 
 
@@ -119,8 +119,7 @@ def class_correlations(
     """
     check_labels(labels, len(activations), classes)
     rows = standardise(activations)
-    defined = ~np.isnan(rows).any(axis=1)
-    member = ((labels == np.arange(classes)[:, None]) & defined).astype(np.float64)
+    member = ((labels == np.arange(classes)[:, None]) & defined_rows(rows)).astype(np.float64)
     used = member.sum(axis=1)
     sums = member @ np.nan_to_num(rows)
     totals, pairs = sums @ sums.T, np.outer(used, used)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from bioncl.analysis.correlation import standardise
 from bioncl.analysis.fitting import check_labels, check_neurons
+from bioncl.analysis.undefined import defined_rows, divide, largest_defined
 from bioncl.errors import InputError, describe
 
 
@@ -46,7 +47,7 @@ class Decoder:
 
     def score_standardised(self, patterns: NDArray[np.float64]) -> NDArray[np.float64]:
         """`scores` of patterns that went through `standardise`."""
-        known = ~np.isnan(self.weights).any(axis=1) & ~np.isnan(patterns).any(axis=1)[:, None]
+        known = np.outer(defined_rows(patterns), defined_rows(self.weights))
         product = np.nan_to_num(patterns) @ np.nan_to_num(self.weights).T
         return np.where(known, product + self.bias, np.nan)
 
@@ -55,14 +56,10 @@ class Decoder:
 
         A class that cannot be decoded has 0; a pattern without any score has NaN.
         """
-        undefined = np.isnan(scores)
-        exponent = self.sharpness * np.where(undefined, -np.inf, scores)
-        exponent -= np.where(undefined.all(axis=1), 0.0, exponent.max(axis=1, initial=-np.inf))[
-            :, None
-        ]
-        weights = np.exp(exponent)
-        total = weights.sum(axis=1, keepdims=True)
-        return np.divide(weights, total, out=np.full_like(weights, np.nan), where=total > 0)
+        logits = self.sharpness * scores
+        logits = logits - largest_defined(logits)[:, None]
+        weights = np.exp(np.where(np.isnan(scores), -np.inf, logits))
+        return divide(weights, weights.sum(axis=1, keepdims=True))
 
 
 def centroid_decoder(means: NDArray, sharpness: float | None = None) -> Decoder:
@@ -96,7 +93,7 @@ def logistic_decoder(
 
     check_labels(labels, len(activations), classes)
     patterns = standardise(activations) * np.sqrt(activations.shape[1])
-    usable = ~np.isnan(patterns).any(axis=1)
+    usable = defined_rows(patterns)
     seen = np.unique(labels[usable])
     if len(seen) < 2:
         raise InputError(
@@ -104,9 +101,9 @@ def logistic_decoder(
         )
     model = LogisticRegression(C=1 / penalty, max_iter=10_000)
     model.fit(patterns[usable], labels[usable])
-    weights, bias = model.coef_, model.intercept_
+    found, offset = model.coef_, model.intercept_
     if len(seen) == 2:  # scikit-learn gives the difference of the two classes
-        weights, bias = np.stack([-weights[0], weights[0]]) / 2, np.array([-bias[0], bias[0]]) / 2
-    decoder = Decoder(np.full((classes, patterns.shape[1]), np.nan), np.zeros(classes), 1.0)
-    decoder.weights[seen], decoder.bias[seen] = weights * np.sqrt(patterns.shape[1]), bias
-    return decoder
+        found, offset = np.concatenate([-found, found]) / 2, np.array([-1, 1]) * offset / 2
+    weights, bias = np.full((classes, patterns.shape[1]), np.nan), np.zeros(classes)
+    weights[seen], bias[seen] = found * np.sqrt(patterns.shape[1]), offset
+    return Decoder(weights, bias, 1.0)

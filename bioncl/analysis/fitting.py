@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,6 +36,18 @@ def check_same_shape(before: NDArray, after: NDArray, what: str) -> None:
         raise InputError(
             describe(f"{what} differ in shape", expected=before.shape, got=after.shape)
         )
+
+
+def check_same_layers(first: Sequence[NDArray], second: Sequence[NDArray], what: str) -> None:
+    """Refuse two lists of weights that differ in number or shapes of layers.
+
+    Raises:
+        InputError: They do.
+    """
+    if len(first) != len(second):
+        raise InputError(describe(f"{what} differ in layers", expected=len(first), got=len(second)))
+    for one, other in zip(first, second, strict=True):
+        check_same_shape(one, other, what)
 
 
 def check_labels(labels: NDArray[np.int64], examples: int, classes: int) -> None:

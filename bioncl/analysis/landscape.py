@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bioncl.analysis.fitting import check_same_shape
+from bioncl.analysis.fitting import check_same_layers
 
 Weights = Sequence[NDArray]
 
@@ -32,10 +32,9 @@ def interpolate(start: Weights, end: Weights, alpha: float) -> list[NDArray]:
     """(1 − α) · start + α · end, layer by layer, in the dtype of the weights; exact at 0 and 1.
 
     Raises:
-        InputError: The layers' shapes differ.
+        InputError: The layers' numbers or shapes differ.
     """
-    for first, last in zip(start, end, strict=True):
-        check_same_shape(first, last, "weights at the ends of the line")
+    check_same_layers(start, end, "weights at the ends of the line")
     return [(1 - alpha) * first + alpha * last for first, last in zip(start, end, strict=True)]
 
 
@@ -54,7 +53,7 @@ def along_line(
         alphas: Where; below 0 or above 1 goes beyond the ends.
 
     Raises:
-        InputError: The layers' shapes differ.
+        InputError: The layers' numbers or shapes differ.
     """
     found = [evaluate(interpolate(start, end, float(alpha))) for alpha in alphas]
     loss, accuracy = np.array(found, np.float64).reshape(len(found), 2).T

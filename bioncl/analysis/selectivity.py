@@ -40,10 +40,11 @@ def class_means(
 
 
 def class_specific(means: NDArray) -> NDArray[np.float64]:
-    """Class means less their mean over classes: what a class has that others have not.
+    """Class means less their mean over classes: what a class has more than others.
 
-    Neurons that are active for everything make every class look replayed by whatever fires;
-    scores against these templates are free of them.
+    Neurons that are active for everything make every class look replayed at once. Covariances of
+    any pattern with these templates add up to 0 over the classes: if one is above 0, another is
+    below.
 
     Args:
         means: Mean awake activations [classes, neurons].
@@ -112,9 +113,7 @@ def top_reactivation(
     generator = numpy_generator(seed, "analysis", "top neurons")
     chance = np.array([generator.permutation(counts)[:size].sum() for _ in range(shuffles)])
     p = ((chance[:, None] >= sums).sum(axis=0) + 1) / (shuffles + 1)
-    known = (means.max(axis=1, initial=-np.inf) > means.min(axis=1, initial=np.inf)) | (
-        means.shape[1] == 1
-    )
+    known = means.max(axis=1, initial=-np.inf) > means.min(axis=1, initial=np.inf)
     others = divide(counts.sum() - sums, counts.size - size)
     return TopReactivation(
         *(np.where(known, values, np.nan) for values in (divide(sums, size), others, p))

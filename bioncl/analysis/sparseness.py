@@ -85,4 +85,5 @@ def sparseness(activations: NDArray, over: Over) -> Sparseness:
 def _scaled(activations: NDArray, axis: int) -> NDArray[np.float64]:
     """Over the largest magnitude, so that squares neither vanish nor overflow; 0 if silent."""
     given = activations.astype(np.float64)
-    return np.nan_to_num(divide(given, np.abs(given).max(axis, keepdims=True, initial=0.0)))
+    largest = np.abs(given).max(axis, keepdims=True, initial=0.0)
+    return given / np.where(largest == 0, 1.0, largest)

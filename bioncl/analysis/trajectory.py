@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bioncl.analysis.fitting import check_same_shape
+from bioncl.analysis.fitting import check_positive, check_same_layers
 from bioncl.analysis.undefined import divide
 
 _BLOCK = 1 << 17  # weights at a time, so that memory stays small
@@ -39,13 +39,14 @@ def trajectory(snapshots: Sequence[Sequence[NDArray]], components: int = 3) -> T
         components: How many; at most as many as there are snapshots.
 
     Raises:
-        InputError: Layers of two snapshots differ in shape.
+        InputError: No snapshot, or layers of two snapshots differ in number or shape.
     """
     count = len(snapshots)
+    check_positive(count, "the number of snapshots")
+    for snapshot in snapshots:
+        check_same_layers(snapshots[0], snapshot, "snapshots")
     gram = np.zeros((count, count))
     for layer in zip(*snapshots, strict=True):
-        for weights in layer:
-            check_same_shape(layer[0], weights, "snapshots of a layer")
         gram += _products([weights.reshape(-1) for weights in layer])
     gram -= gram.mean(axis=0)
     gram -= gram.mean(axis=1, keepdims=True)

@@ -24,6 +24,11 @@ def mean_of_defined(values: ArrayLike, axis: int | None = None) -> NDArray[np.fl
     return divide(np.where(defined, given, 0.0).sum(axis), defined.sum(axis))
 
 
+def defined_rows(rows: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which rows [rows, columns] hold no NaN: bool [rows]."""
+    return np.asarray(~np.isnan(rows).any(axis=1))
+
+
 def largest_defined(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Largest value along the last axis that is not NaN; NaN where all are."""
     filled = np.where(np.isnan(values), -np.inf, values).max(-1, initial=-np.inf)

@@ -1,4 +1,4 @@
-"""What a night did to the weights: how many, how far, in which groups of synapses.
+"""What a night did to the weights: how many changed, how far, in which direction.
 
 Weights are [post, pre], as the layers have them; one layer at a time.
 """
@@ -13,6 +13,16 @@ from numpy.typing import NDArray
 from bioncl.analysis.fitting import check_positive, check_same_shape
 from bioncl.analysis.undefined import divide
 from bioncl.seeding import numpy_generator
+
+
+def difference(before: NDArray, after: NDArray) -> NDArray[np.float64]:
+    """After less before, in float64 [post, pre].
+
+    Raises:
+        InputError: The shapes differ.
+    """
+    check_same_shape(before, after, "weights before and after")
+    return after.astype(np.float64) - before.astype(np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +52,7 @@ def weight_change(before: NDArray, after: NDArray) -> WeightChange:
     Raises:
         InputError: The shapes differ.
     """
-    change = _difference(before, after)
+    change = difference(before, after)
     up, down = int((change > 0).sum()), int((change < 0).sum())
     return WeightChange(
         up,
@@ -74,7 +84,7 @@ class WeightHistograms:
 
 
 def weight_histograms(before: NDArray, after: NDArray, bins: int = 101) -> WeightHistograms:
-    """Histograms over the whole range of weights [post, pre] and of their changes.
+    """Histograms of weights [post, pre] over their range, 0 included, and of their changes.
 
     With an odd number of bins, synapses that did not change are in the middle one.
 
@@ -82,14 +92,14 @@ def weight_histograms(before: NDArray, after: NDArray, bins: int = 101) -> Weigh
         InputError: The shapes differ, or fewer than one bin.
     """
     check_positive(bins, "the number of bins")
-    change = _difference(before, after)
-    ends = [float(values.min(initial=0.0)) for values in (before, after)]
-    tops = [float(values.max(initial=0.0)) for values in (before, after)]
+    change = difference(before, after)
+    values = np.stack([before, after]).astype(np.float64)
+    whole = float(values.min(initial=0.0)), float(values.max(initial=0.0))
     far = float(np.abs(change).max(initial=0.0))
-    counts, edges = np.histogram(before, bins, (min(ends), max(tops)))
-    later, _ = np.histogram(after, edges)
+    earlier, edges = np.histogram(values[0], bins, whole)
+    later, _ = np.histogram(values[1], bins, whole)
     changes, change_edges = np.histogram(change, bins, (-far, far))
-    return WeightHistograms(edges, counts, later, change_edges, changes)
+    return WeightHistograms(edges, earlier, later, change_edges, changes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,63 +141,6 @@ def synapse_sample(
     return SynapseSample(post, pre, before[post, pre], after[post, pre])
 
 
-@dataclass(frozen=True, eq=False)
-class GroupChange:
-    """Synapses between groups of neurons: each array is [post groups, pre groups].
-
-    Attributes:
-        synapses: Their number.
-        before: Sum of their weights before the night.
-        after: Sum of their weights afterwards.
-        up: How many grew.
-        down: How many shrank.
-    """
-
-    synapses: NDArray[np.int64]
-    before: NDArray[np.float64]
-    after: NDArray[np.float64]
-    up: NDArray[np.int64]
-    down: NDArray[np.int64]
-
-    @property
-    def mean_change(self) -> NDArray[np.float64]:
-        """Mean change of a synapse of each group; NaN for a group without synapses."""
-        return divide(self.after - self.before, self.synapses)
-
-
-def group_change(
-    before: NDArray, after: NDArray, post: NDArray[np.bool_], pre: NDArray[np.bool_]
-) -> GroupChange:
-    """Change of the synapses from each group of inputs to each group of outputs.
-
-    Groups may overlap; old-task and new-task ones come from `selectivity.membership` of the tasks
-    of outputs' classes and of the inputs' preferred classes.
-
-    Args:
-        before: Weights before the night [post, pre].
-        after: Weights afterwards [post, pre].
-        post: Which outputs are in which group: bool [post groups, post].
-        pre: Which inputs are in which group: bool [pre groups, pre].
-
-    Raises:
-        InputError: Shapes that do not fit together.
-    """
-    change = _difference(before, after)
-    check_same_shape(before, np.empty((post.shape[1], pre.shape[1])), "weights and groups")
-    rows, columns = post.astype(np.float64), pre.astype(np.float64).T
-
-    def total(values: NDArray) -> NDArray[np.float64]:
-        return rows @ values.astype(np.float64) @ columns
-
-    return GroupChange(
-        np.outer(post.sum(axis=1), pre.sum(axis=1)),
-        total(before),
-        total(after),
-        total(change > 0).astype(np.int64),
-        total(change < 0).astype(np.int64),
-    )
-
-
 def stable_rank(weights: NDArray) -> float:
     """‖W‖²_F / ‖W‖²₂, a rank that small singular values do not count for (Rudelson & Vershynin).
 
@@ -220,8 +173,3 @@ def row_cosines(before: NDArray, after: NDArray) -> NDArray[np.float64]:
     first, second = before.astype(np.float64), after.astype(np.float64)
     lengths = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
     return divide((first * second).sum(axis=1), lengths).clip(-1.0, 1.0)
-
-
-def _difference(before: NDArray, after: NDArray) -> NDArray[np.float64]:
-    check_same_shape(before, after, "weights before and after")
-    return after.astype(np.float64) - before.astype(np.float64)

@@ -80,7 +80,7 @@ def counts_by_class(
         classes: Number of classes.
 
     Raises:
-        InputError: As many classes of outputs as there are outputs are needed.
+        InputError: `class_of_output` does not have one class for each output.
     """
     check_neurons(class_of_output, counts, "counts and the outputs' classes")
     return counts @ (class_of_output[:, None] == np.arange(classes)).astype(np.int64)

@@ -23,6 +23,29 @@ from bioncl.registry import Registry
 
 Table = Mapping[str, Any]
 
+LONGEST = 80
+"""Characters of a wrong value that a message shows."""
+
+EXPECTED = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "bool_type": "true or false",
+    "list_type": "a list",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "mapping_type": "a table",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "too_short": "at least {min_length} in the list",
+    "too_long": "at most {max_length} in the list",
+}
+"""What pydantic's kinds of error ask for, in our words."""
+
 
 @dataclass
 class Faults:
@@ -44,12 +67,13 @@ class Faults:
 def build_named(registry: Registry, table: Any, path: str, faults: Faults) -> Any:
     """Make the object that `table` describes; its `name` chooses the class from `registry`."""
     if not isinstance(table, Mapping):
-        faults.add(path, f"expected a table with a name, got {table!r}")
+        faults.add(path, f"expected a table with a name, got {shown(table)}")
         return None
     rest = dict(table)
     name = rest.pop("name", None)
     if not isinstance(name, str):
-        faults.add(f"{path}.name", f"missing. {did_you_mean('', registry.names())}")
+        fault = "missing" if name is None else f"expected a name, got {shown(name)}"
+        faults.add(f"{path}.name", f"{fault}. {did_you_mean('', registry.names())}")
         return None
     try:
         cls = registry.load(name)
@@ -62,7 +86,7 @@ def build_named(registry: Registry, table: Any, path: str, faults: Faults) -> An
 def build(cls: Any, table: Any, path: str, faults: Faults, given: Table | None = None) -> Any:
     """Make a `cls` from `table`; `given` holds ready-made fields. None if there are faults."""
     if not isinstance(table, Mapping):
-        faults.add(path, f"expected a table, got {table!r}")
+        faults.add(path, f"expected a table, got {shown(table)}")
         return None
     before = len(faults.found)
     values: dict[str, Any] = dict(given or {})
@@ -71,7 +95,7 @@ def build(cls: Any, table: Any, path: str, faults: Faults, given: Table | None =
         registry = part.metadata.get("registry")
         if registry is not None and part.name in plain:
             nested = plain.pop(part.name)
-            values[part.name] = build_named(registry, nested, f"{path}.{part.name}", faults)
+            values[part.name] = build_named(registry, nested, below(path, part.name), faults)
     try:
         checked = checker(cls).model_validate_json(json.dumps(plain, default=str))
         values |= {name: getattr(checked, name) for name in checked.model_fields_set}
@@ -91,7 +115,9 @@ def checker(cls: Any) -> type[BaseModel]:
         else:
             default = ... if part.default is dataclasses.MISSING else part.default
         definitions[part.name] = (hints[part.name], default)
-    config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
+    config = ConfigDict(
+        extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
+    )
     return create_model(cls.__name__, __config__=config, **definitions)
 
 
@@ -107,24 +133,46 @@ def plain_fields(cls: Any) -> list[dataclasses.Field[Any]]:
 def report(errors: list[ErrorDetails], cls: Any, path: str, faults: Faults) -> None:
     """Reword pydantic's errors: one line for each place, with what was found there."""
     known = [p.name for p in dataclasses.fields(cls) if p.init and not p.metadata.get("table")]
-    places: dict[str, list[str]] = {}
+    places: dict[str, list[ErrorDetails]] = {}
     for error in errors:
         first, *deeper = error["loc"]
-        steps = [f"[{step}]" for step in deeper if isinstance(step, int)]
-        where = f"{path}.{first}{''.join(steps)}"
-        places.setdefault(where, []).append(wording(error, str(first), known))
-    for where, texts in places.items():
-        faults.add(where, " or ".join(dict.fromkeys(texts)))
+        steps = "".join(f"[{step}]" for step in deeper if isinstance(step, int))
+        places.setdefault(below(path, f"{first}{steps}"), []).append(error)
+    for where, here in places.items():
+        # A list whose items are wrong also fails as the other kinds of value that may stand there.
+        if not any(other.startswith(f"{where}[") for other in places):
+            faults.add(where, wording(here, known))
 
 
-def wording(error: ErrorDetails, name: str, known: list[str]) -> str:
-    """One error in our words."""
-    if error["type"] == "extra_forbidden":
-        return f"unknown key. {did_you_mean(name, known)}"
-    if error["type"] == "missing":
+def wording(errors: list[ErrorDetails], known: list[str]) -> str:
+    """The errors of one place in our words; they differ only in what would have been right."""
+    first = errors[0]
+    if first["type"] == "extra_forbidden":
+        hint = did_you_mean(str(first["loc"][-1]), known) if known else "It has no settings."
+        return f"unknown key. {hint}"
+    if first["type"] == "missing":
         return "missing"
-    text = error["msg"].replace("Input should be", "expected").replace("valid ", "")
-    return f"{text}, got {error['input']!r}"
+    rights = dict.fromkeys(expectation(error) for error in errors)
+    return f"expected {' or '.join(rights)}, got {shown(first['input'])}"
+
+
+def expectation(error: ErrorDetails) -> str:
+    """What would have been right, such as "a whole number" or "at least 0"."""
+    kind = EXPECTED.get(error["type"])
+    if kind is None:
+        return error["msg"].replace("Input should be ", "").replace("'", '"')
+    return kind.format(**error.get("ctx", {}))
+
+
+def shown(value: Any) -> str:
+    """`value` as a settings file would have it, cut short."""
+    text = json.dumps(value, default=str, ensure_ascii=False)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def below(path: str, name: str) -> str:
+    """The path of `name` in the table at `path`; the top level has none."""
+    return f"{path}.{name}" if path else name
 
 
 def table_of(thing: Any, registry: Registry | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,12 @@ class RunFolder:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep other processes from running in this folder."""
+        """Keep other processes from running in this folder; an empty one is not left behind.
+
+        Raises:
+            InputError: Another process runs there.
+            StorageError: The folder cannot be made.
+        """
         lock = self.path / ".lock"
         with storage_errors(lock):
             self.path.mkdir(parents=True, exist_ok=True)
@@ -61,28 +66,48 @@ class RunFolder:
         try:
             yield
         finally:
+            lock.unlink(missing_ok=True)  # before the release: the next one makes its own
             guard.release()
-            lock.unlink(missing_ok=True)
+            with suppress(OSError):
+                self.path.rmdir()
 
-    def claim(self, settings: Mapping[str, Any], resume: bool) -> None:
-        """Note what is run here, or check that it is what was run here.
+    @property
+    def settings(self) -> Path:
+        """Where it stands what is run here."""
+        return self.path / "settings.json"
+
+    @property
+    def started(self) -> bool:
+        """Whether something stands here that another run must not replace."""
+        return self.result.exists() or any(self.checkpoints())
+
+    def checkpoints(self) -> list[Path]:
+        """The checkpoints, newest first."""
+        return sorted((self.path / "checkpoints").glob("task-*.safetensors"), reverse=True)
+
+    def claim(self, settings: Mapping[str, Any]) -> None:
+        """Note what is run here, before its first task."""
+        if not self.started:
+            if self.settings.exists():  # a run that was stopped before it had finished a task
+                self.trace.unlink(missing_ok=True)
+            write_json(self.settings, dict(settings))
+
+    def check(self, settings: Mapping[str, Any], resume: bool) -> None:
+        """Check that the folder is free, or holds the run that is to go on.
 
         Raises:
             InputError: The folder holds another run, or one that `resume` was not asked for.
         """
-        noted = self.path / "settings.json"
-        if not noted.exists():
-            write_json(noted, dict(settings))
+        if not self.started:
             return
         if not resume:
             hint = "Add --resume to go on with it, or choose another --out."
             raise InputError(describe(f"{self.path} already holds a run", hint=hint))
         try:
-            old = json.loads(noted.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise InputError(
-                describe(f"{noted} is damaged", hint="Choose another --out.")
-            ) from error
+            old = dict(json.loads(self.settings.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
+            what = f"{self.settings} is missing or damaged ({error})"
+            raise InputError(describe(what, hint="Choose another --out.")) from error
         differing = sorted(differences(old, settings))
         if differing:
             hint = "Give the settings it was started with, or choose another --out."
@@ -92,9 +117,9 @@ class RunFolder:
     def latest(self) -> tuple[int, Checkpoint] | None:
         """The number of tasks done and the newest checkpoint that is whole."""
         damaged = None
-        for path in sorted((self.path / "checkpoints").glob("task-*.safetensors"), reverse=True):
+        for path in self.checkpoints():
             try:
-                return int(path.stem.removeprefix("task-")), load(path)
+                return _of_task(path, int(path.stem.removeprefix("task-")))
             except CheckpointError as error:
                 damaged = error
         if damaged is not None:
@@ -107,6 +132,16 @@ class RunFolder:
         if only_last:
             for older in range(task):
                 self.checkpoint(older).unlink(missing_ok=True)
+
+
+def _of_task(path: Path, number: int) -> tuple[int, Checkpoint]:
+    """The number and the checkpoint at `path`, which must be that of this task."""
+    checkpoint = load(path)
+    found = checkpoint.header.get("tasks_done")
+    if found != number:
+        what = f"Checkpoint {path}: tasks learnt"
+        raise CheckpointError(describe(what, expected=number, got=found))
+    return number, checkpoint
 
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any], path: str = "") -> Iterator[str]:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import bioncl
+from bioncl.errors import CheckpointError, describe
+from bioncl.experiments.components import jsonable
 from bioncl.experiments.folder import RunFolder
 from bioncl.experiments.result import SCHEMA, Progressed, RunResult, measures
 from bioncl.experiments.settings import RunConfig, load
@@ -75,7 +77,7 @@ def execute(
     folder = RunFolder(Path(out)) if out is not None else None
     with folder.locked() if folder else nullcontext():
         if folder:
-            folder.claim(config.resolved, resume)
+            folder.check(config.resolved, resume)
             if folder.result.exists():
                 return RunResult.read(folder.result)
         with torch_threads(config.training.threads):
@@ -87,7 +89,10 @@ def _learn(config: RunConfig, folder: RunFolder | None, progress: Progress) -> R
     learner, methods = make_learner(config, stream, progress), make_methods(config)
     methods.check(stream)
     learner.night_log = make_night_log(config, learner, folder.trace if folder else None)
-    found = folder.latest() if folder else None
+    found = None
+    if folder:
+        folder.claim(config.resolved)
+        found = folder.latest()
     if found is None:
         done, progressed = 0, Progressed(learner.scores().tasks)
         learner.clock.take()
@@ -124,10 +129,20 @@ def snapshot(
 
 
 def restore(checkpoint: Checkpoint, learner: Learner, methods: Together, done: int) -> Progressed:
-    """Put learner and methods where `snapshot` found them."""
-    learner.load_state(checkpoint.tensors, done)
-    methods.load_state(checkpoint.part("method."))
-    return Progressed.of(checkpoint.header["progress"])
+    """Put learner and methods where `snapshot` found them.
+
+    Raises:
+        CheckpointError: It is of another network or of other methods.
+    """
+    try:
+        learner.load_state(checkpoint.tensors, done)
+        methods.load_state(checkpoint.part("method."))
+        return Progressed.of(checkpoint.header["progress"])
+    except (RuntimeError, KeyError) as error:
+        reason = str(error).strip().splitlines()[-1].strip()
+        what = f"The checkpoint does not fit the network or the methods ({reason})"
+        hint = "Use the settings that it was made with."
+        raise CheckpointError(describe(what, hint=hint)) from error
 
 
 def summary(
@@ -157,7 +172,7 @@ def summary(
     values["versions"] = versions()
     if folder and folder.trace.exists():
         values["trace"] = folder.trace.name
-    return values
+    return {key: jsonable(value) for key, value in values.items()}
 
 
 def memory_bytes(learner: Learner, methods: Together) -> dict[str, int]:

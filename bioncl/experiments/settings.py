@@ -22,16 +22,18 @@ from annotated_types import Ge, Interval
 
 from bioncl.errors import SettingsError, describe, did_you_mean
 from bioncl.experiments import shipped
-from bioncl.experiments.components import Faults, build, build_named, table_of
+from bioncl.experiments.components import Faults, build, build_named, shown, table_of
 from bioncl.learning.method import Method
 from bioncl.learning.training import Training
 from bioncl.methods import METHODS
 from bioncl.models import MODELS
 from bioncl.models.backbone import Architecture
 from bioncl.nights.settings import NightSettings
+from bioncl.spiking.engines import ENGINES
 from bioncl.streams import STREAMS
 from bioncl.streams.builder import StreamBuilder
 
+STRAY = "is read before --set; write it into a settings file"
 TABLES = ("stream", "model", "train", "methods", "sleep", "data", "trace")
 
 
@@ -85,7 +87,7 @@ class General:
         notes: Where they differ from it.
     """
 
-    seed: Annotated[int, Ge(0)] = 0
+    seed: Annotated[int, Interval(ge=0, lt=2**63)] = 0
     device: Literal["cpu", "cuda"] = "cpu"
     checkpoints: Literal["all", "last"] = "all"
     title: str = ""
@@ -134,7 +136,8 @@ def load(
 
     Args:
         settings: Path of a TOML file, name of a shipped one, or tables.
-        overrides: Pairs of a dotted key (`train.lr`, `methods.0.memory`) and a value.
+        overrides: Pairs of a dotted key (`train.lr`, `methods.0.memory`) and a value. A new name
+            (`sleep.drive.name`) drops the settings of what it replaces.
 
     Raises:
         SettingsError: With every fault and its path.
@@ -144,7 +147,7 @@ def load(
     else:
         name, text, folder = shipped.read(settings)
         tables = extended(parse(text, name), folder)
-    for key, value in overrides:
+    for key, value in sorted(overrides, key=_breadth):
         override(tables, key, value)
     return check(tables, name)
 
@@ -167,7 +170,10 @@ def extended(tables: Mapping[str, Any], folder: Path, depth: int = 0) -> dict[st
     if depth > 10:
         raise SettingsError(describe(f"Settings extend each other in a circle at '{base_name}'"))
     beside = folder / str(base_name)
-    name, text, base_folder = shipped.read(beside if beside.is_file() else str(base_name))
+    try:
+        name, text, base_folder = shipped.read(beside if beside.is_file() else str(base_name))
+    except SettingsError as error:
+        raise SettingsError(f"extends: {error}") from error
     return merged(extended(parse(text, name), base_folder, depth + 1), own)
 
 
@@ -184,8 +190,17 @@ def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
+def _breadth(pair: tuple[str, Any]) -> tuple[int, bool]:
+    """Whole tables are set before what stands in them, and names first: they clear their table."""
+    return pair[0].count("."), not pair[0].endswith(".name")
+
+
 def override(tables: dict[str, Any], key: str, value: Any) -> None:
-    """Set the value at a dotted `key`; numbers in it are places in a list."""
+    """Set the value at a dotted `key`; numbers in it are places in a list.
+
+    Raises:
+        SettingsError: There is no such place, or `key` leads into a value.
+    """
     here: Any = tables
     steps = key.split(".")
     for depth, step in enumerate(steps):
@@ -200,7 +215,9 @@ def override(tables: dict[str, Any], key: str, value: Any) -> None:
             where = ".".join(steps[:depth])
             raise SettingsError(describe(f"--set {key}: {where} is a value, not a table"))
         if depth == len(steps) - 1:
-            here[place] = value
+            if step == "name" and here.get("name") not in (None, value):
+                here.clear()
+            here[place] = copy.deepcopy(value)
         else:
             here = here[place] if isinstance(here, list) else here.setdefault(place, {})
 
@@ -215,15 +232,19 @@ def check(tables: Mapping[str, Any], name: str) -> RunConfig:
     top = {key: value for key, value in tables.items() if key not in TABLES}
     for key in sorted(set(top) - set(General.__dataclass_fields__)):
         known = [*TABLES, "extends", *General.__dataclass_fields__]
-        faults.add(key, f"unknown key. {did_you_mean(key, known)}")
+        hint = did_you_mean(key, known)
+        faults.add(key, STRAY if key == "extends" else f"unknown key. {hint}")
         del top[key]
-    general = build(General, top, "top level", faults)
+    general = build(General, top, "", faults)
     stream = build_named(STREAMS, tables.get("stream", {}), "stream", faults)
     model = build_named(MODELS, tables.get("model", {"name": "mlp"}), "model", faults)
     training = build(Training, tables.get("train", {}), "train", faults)
     data = build(DataSettings, tables.get("data", {}), "data", faults)
     trace = build(TraceSettings, tables.get("trace", {}), "trace", faults)
     night = build(NightSettings, tables.get("sleep", {}), "sleep", faults)
+    if night is not None and night.engine not in ENGINES.entries:
+        hint = did_you_mean(night.engine, ENGINES.entries)
+        faults.add("sleep.engine", f"unknown engine {shown(night.engine)}. {hint}")
     methods, names = build_methods(tables.get("methods", []), night, faults)
     faults.stop(f"'{name}'")
     parts = {"stream": table_of(stream, STREAMS), "model": table_of(model, MODELS)}

@@ -70,11 +70,10 @@ def make_night_log(config: RunConfig, learner: Learner, path: Path | None) -> Ni
     inputs = int(numpy.prod(learner.stream.input_shape))
     layers = [("input", inputs)]
     layers += [(layer.name, len(layer.weight)) for layer in learner.model.stack()]
-    facts = {"settings": dict(config.resolved), "versions": versions()}
     trace = TraceFile(
         path,
         layers,
-        settings=facts,
+        settings=config.resolved,
         compressed=config.trace.compressed,
         keep_before=config.trace.weights_before,
     )

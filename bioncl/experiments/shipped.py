@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from bioncl.errors import SettingsError, describe, did_you_mean
+from bioncl.errors import SettingsError, describe
 
 FOLDER = Path(__file__).with_name("shipped_settings")
 
@@ -44,9 +45,16 @@ def read(settings: str | Path) -> tuple[str, str, Path]:
     if not path.is_file() and (FOLDER / f"{settings}.toml").is_file():
         path = FOLDER / f"{settings}.toml"
     if not path.is_file():
-        hint = f"It is neither a file nor a shipped name. {did_you_mean(str(settings), names())}"
-        raise SettingsError(describe(f"No settings '{settings}'", hint=hint))
+        raise SettingsError(describe(f"No settings '{settings}'", hint=_hint(path)))
     try:
         return path.stem, path.read_text(encoding="utf-8"), path.parent
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(describe(f"Settings {path} cannot be read ({error})")) from error
+
+
+def _hint(path: Path) -> str:
+    """Names like the one given: all of them would be too many."""
+    close = difflib.get_close_matches(path.name.removesuffix(".toml"), names(), n=3)
+    likely = f"Did you mean {', '.join(close)}? " if close else ""
+    why = "There is neither such a file nor such a shipped name."
+    return f"{why} {likely}`bioncl run --list` shows them all."

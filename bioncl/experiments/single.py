@@ -5,6 +5,7 @@ run  =  train task 1 ─► sleep ─► train task 2 ─► sleep ─► …   
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from bioncl.learning.method import Together
 from bioncl.models.checkpoint import Checkpoint
 from bioncl.models.checkpoint import load as load_checkpoint
 from bioncl.models.checkpoint import save as save_checkpoint
+from bioncl.plasticity import RULES
 from bioncl.progress import Progress
 
 Overrides = Iterable[tuple[str, Any]]
@@ -82,6 +84,10 @@ def sleep(
 
     Returns:
         Accuracies before and after the night.
+
+    Raises:
+        SettingsError: An override is wrong, or there is no night after this task.
+        CheckpointError: `start` is missing, damaged or foreign.
     """
     checkpoint = load_checkpoint(start)
     config = sleeping(checkpoint, overrides)
@@ -93,6 +99,10 @@ def sleep(
         learner.may_read_past = methods.reads_past
         learner.changed()
         task = learner.stream.task(done - 1)
+        if config.resolved["sleep"]["when"] == "last" and done < len(learner.stream):
+            what = f'No night after task {done} of {len(learner.stream)}: sleep.when is "last"'
+            hint = "Add --set sleep.when=each-task to sleep all the same."
+            raise SettingsError(describe(what, hint=hint))
         learner.begin(task)
         awake = sleep_after(learner, methods, task) or learner.scores()
         outcome = TaskOutcome(task.index, learner.scores(), awake, learner.clock.take())
@@ -118,6 +128,7 @@ def prepare(config: RunConfig, progress: Progress) -> tuple[Learner, Together]:
     stream = make_stream(config, progress)
     learner, methods = make_learner(config, stream, progress), make_methods(config)
     methods.check(stream)
+    methods.attach(learner)
     learner.may_read_past = methods.reads_past
     return learner, methods
 
@@ -132,11 +143,23 @@ def recorded(checkpoint: Checkpoint, overrides: Overrides) -> RunConfig:
 
 
 def sleeping(checkpoint: Checkpoint, overrides: Overrides) -> RunConfig:
-    """The settings that stand in a checkpoint, with sleep joined if they have none."""
-    overrides = list(overrides)
+    """The settings that stand in a checkpoint, with sleep joined if they have none.
+
+    Another rule (`sleep.rule.name`) keeps the numbers of the old one that it has too.
+    """
     config = recorded(checkpoint, [])
-    methods = [*config.resolved["methods"], *([] if config.sleeps else [{"name": "src"}])]
-    return recorded(checkpoint, [("methods", methods), *overrides])
+    if not config.sleeps:
+        methods = [*config.resolved["methods"], {"name": "src"}]
+        config = recorded(checkpoint, [("methods", methods)])
+    night = dict(config.resolved["sleep"])
+    overrides = list(overrides)
+    for name in [value for key, value in overrides if key == "sleep.rule.name"]:
+        if name in RULES.names():
+            known = {"name", *(part.name for part in dataclasses.fields(RULES.load(name)))}
+            kept = {key: value for key, value in night["rule"].items() if key in known}
+            night["rule"] = kept | {"name": name}
+    given = [("methods", config.resolved["methods"]), ("sleep", night)]
+    return recorded(checkpoint, [*given, *overrides])
 
 
 def _go_on(

@@ -36,7 +36,9 @@ ReadOut = Callable[[Backbone, Tensor], Tensor]
 def evaluate(
     model: Backbone, stream: Stream, device: torch.device, read_out: ReadOut | None = None
 ) -> Scores:
-    """Score `model` on every task of `stream`; leaves it in the mode it was in.
+    """Score `model` on every task of `stream`.
+
+    Afterwards it is in the mode it was in, and all its outputs compete.
 
     In the task-incremental scenario the model is told the task; `all` is then the mean over tasks.
 
@@ -52,6 +54,7 @@ def evaluate(
     for i in range(len(stream)):
         model.use_task(i if stream.scenario == "task" else None)
         tables.append(confusion(model, stream.test(i), device, choose, stream.outputs))
+    model.use_task(None)
     tasks = tuple(share_right(table) for table in tables)
     whole = torch.stack(tables).sum(0)
     everything = sum(tasks) / len(tasks) if stream.scenario == "task" else share_right(whole)

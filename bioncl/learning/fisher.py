@@ -1,12 +1,12 @@
 """The diagonal of the Fisher information of a network, from gradients of single examples.
 
-    true        F_i = mean_x Σ_c p(c|x) (∂ log p(c|x) / ∂θ_i)²      exact: every class, by its weight
-    empirical   F_i = mean_x (∂ log p(y|x) / ∂θ_i)²                 y the label
-    predicted   F_i = mean_x (∂ log p(ĉ|x) / ∂θ_i)²                 ĉ the likeliest class
+    true        F_i = mean_x Σ_c p(c|x) (∂ log p(c|x) / ∂θ_i)²    all classes, exactly
+    empirical   F_i = mean_x (∂ log p(y|x) / ∂θ_i)²               y the label
+    predicted   F_i = mean_x (∂ log p(ĉ|x) / ∂θ_i)²               ĉ the likeliest class
 
 "true" is what Kirkpatrick et al. 2017 define; Hsu et al. 2018 compute "predicted". A network with
-"relu" outputs, trained with squared error, stands for a normal distribution of variance 1 around its
-outputs: the sum over classes becomes the sum over outputs of squared gradients of the outputs.
+"relu" outputs, trained with squared error, stands for a normal distribution of variance 1 around
+its outputs: the sum over classes becomes the sum over outputs of squared gradients of the outputs.
 """
 
 from __future__ import annotations
@@ -76,12 +76,12 @@ def every_output(logits: Tensor, labels: Tensor, competing: Tensor) -> Rated:
 
 
 def log_probability(logits: Tensor, chosen: Tensor) -> Tensor:
-    """log p of the `chosen` classes [n], as [n, 1]."""
+    """Logarithm of the probability of the `chosen` classes [n], as [n, 1]."""
     return logits.log_softmax(1).gather(1, chosen[:, None])
 
 
 def log_density(logits: Tensor, chosen: Tensor) -> Tensor:
-    """−½‖y − ReLU(z)‖² of the `chosen` classes [n], as [n, 1]; the gradient is that of training."""
+    """Minus half the squared error of the `chosen` classes [n], as [n, 1]."""
     active = logits + (logits.relu() - logits).detach()
     wanted = one_hot(chosen, logits.shape[1]).to(logits.dtype)
     return -0.5 * (active - wanted).square().sum(1, keepdim=True)

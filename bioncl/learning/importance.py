@@ -123,7 +123,7 @@ def add_linear(sums: Named, model: Backbone, batch: Examples, rate: Bound, power
         found = torch.autograd.grad(value, outputs, retain_graph=True, allow_unused=True)
         for total, gradient in zip(powers, found, strict=True):
             if gradient is not None:
-                total += weight[:, None] * gradient.abs() ** power
+                total.add_(weight[:, None] * gradient.abs() ** power)
     names = {id(p): name for name, p in learning(model).items()}
     for (layer, inputs, _), summed in zip(calls, powers, strict=True):
         if id(layer.weight) in names:

@@ -25,6 +25,7 @@ from bioncl.streams.stream import Batch, Examples, Stream, Task
 from bioncl.traces.recorder import Recorder, SilentRecorder
 
 NightLog = Callable[[int, int], AbstractContextManager[Recorder]]
+Criterion = Callable[[Tensor, Batch], Tensor]
 
 
 def no_log(task: int, steps: int) -> AbstractContextManager[Recorder]:
@@ -52,8 +53,10 @@ class Learner:
         progress: Where long work reports to.
         observed: Examples a class whose activations a recorded night notes; 0 notes none.
         clock: Wall time spent on training, sleeping and evaluating.
-        read_out: How decisions are made, if a method does so by itself; it sets this when it is
-            made or restored, since a checkpoint does not hold it.
+        read_out: How decisions are made, if a method does so by itself; it sets this in
+            `attach`, since a checkpoint does not hold it.
+        criterion: Mean loss from logits and their batch, if a method has one of its own; it sets
+            this in `attach` too. None takes `bioncl.learning.objective`.
         may_read_past: Whether `past` may be called; set by the loop from the methods' declaration.
     """
 
@@ -86,6 +89,7 @@ class Learner:
         self.clock = Clock()
         self.may_read_past = False
         self.read_out: ReadOut | None = None
+        self.criterion: Criterion | None = None
         self._kept: dict[str, Tensor] = {}
         self._scores: Scores | None = None
 
@@ -145,7 +149,10 @@ class Learner:
         if told and isinstance(batch.task, Tensor):
             return self._mixed_loss(batch, batch.task)
         self.model.use_task(int(batch.task) if told else None)
-        return objective.loss(self.model.output, self.model(batch.x), batch.y)
+        logits = self.model(batch.x)
+        if self.criterion is not None:
+            return self.criterion(logits, batch)
+        return objective.loss(self.model.output, logits, batch.y)
 
     def _mixed_loss(self, batch: Batch, tasks: Tensor) -> Tensor:
         parts = []

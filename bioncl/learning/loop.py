@@ -45,6 +45,7 @@ def learn_stream(learner: Learner, methods: Together, first: int = 0) -> Iterato
         DivergedError: The loss or the weights became non-finite.
     """
     methods.check(learner.stream)
+    methods.attach(learner)
     learner.may_read_past = methods.reads_past
     with learner.progress.start("tasks", len(learner.stream)) as bar:
         bar.advance(first)
@@ -117,8 +118,10 @@ def train_epoch(learner: Learner, methods: Together) -> None:
 
 
 def batches(learner: Learner) -> Iterator[Batch]:
-    """The learner's data in random order, cut into batches."""
+    """The learner's data in random order, cut into batches; none if there is no data."""
     data, tasks = learner.data, learner.data_tasks
+    if not len(data):
+        return
     order = torch.randperm(len(data), generator=learner.order)
     for chosen in order.split(learner.training.batch_size):
         x, y = data.x[chosen].to(learner.device), data.y[chosen].to(learner.device)

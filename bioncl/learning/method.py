@@ -2,6 +2,7 @@
 
 The loop calls them in this order; every one is optional:
 
+    attach(learner)                 once, when a run begins or goes on
     before_task(learner, task)      replace data or model, prepare
       for each step:
         extra_loss(learner, batch)        added to the loss of the batch
@@ -57,6 +58,16 @@ class Method:
                 describe(what, expected=expected, hint="Change stream.scenario or the method.")
             )
 
+    def attach(self, learner: Learner) -> None:
+        """Set `learner.read_out`, or refuse the model.
+
+        Called when a run begins or goes on, before `load_state` or after it, so it must not read
+        what `load_state` puts back.
+
+        Raises:
+            UnsupportedError: The model does not suit.
+        """
+
     def before_task(self, learner: Learner, task: Task) -> None:
         """Prepare for `task`."""
 
@@ -108,6 +119,11 @@ class Together(Method):
         """See `Method`."""
         for method in self.methods:
             method.check(stream)
+
+    def attach(self, learner: Learner) -> None:
+        """See `Method`."""
+        for method in self.methods:
+            method.attach(learner)
 
     def state(self) -> dict[str, Tensor]:
         """See `Method`; names get the place of their method in front."""

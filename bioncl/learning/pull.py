@@ -73,7 +73,7 @@ def place_of(model: nn.Module) -> Named:
 
 
 def plus(old: Mapping[str, Tensor], new: Named, factor: float = 1.0) -> Named:
-    """factor · old + new, by name; names that only one has are kept."""
+    """Sum factor · old + new, by name; names that only one has are kept."""
     kept = {name: factor * value for name, value in old.items()}
     return kept | {name: kept[name] + v if name in kept else v for name, v in new.items()}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Gt, Interval, MinLen
 from torch import Tensor, nn
 
 
@@ -29,7 +29,7 @@ class Training:
         threads: torch's number of threads; small networks are fastest with one.
     """
 
-    epochs: Annotated[int, Ge(0)] | tuple[Annotated[int, Ge(0)], ...] = 1
+    epochs: Annotated[int, Ge(0)] | Annotated[tuple[Annotated[int, Ge(0)], ...], MinLen(1)] = 1
     batch_size: Annotated[int, Ge(1)] = 100
     optimizer: Literal["sgd", "adam"] = "sgd"
     lr: Annotated[float, Gt(0)] = 0.1
@@ -44,7 +44,7 @@ class Training:
         """Passes over the data of the task at `task`; the last number stands for all later ones."""
         if isinstance(self.epochs, int):
             return self.epochs
-        return self.epochs[min(task, len(self.epochs) - 1)] if self.epochs else 0
+        return self.epochs[min(task, len(self.epochs) - 1)]
 
     def lr_of(self, task: int) -> float:
         """Learning rate of the task at `task`: max(lr · lr_decay^task, lr_min)."""

@@ -7,6 +7,10 @@ KD_T is `bioncl.learning.objective.distillation`. The groups hold old outputs on
 task where the task is told, of all old tasks together where all classes compete; where tasks
 share their outputs, all are old. Nothing is carried from task to task: the old network is the one
 that a task begins with, and is evaluated on each batch.
+
+Where all classes compete, `new_outputs = "zero"` lets the new outputs take part in the softmax, with
+nothing wanted of them. On the new data this works against the labels, and it is what the published
+figures of the class-incremental scenario rest on (van de Ven & Tolias 2018; Hsu et al. 2018).
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from bioncl.learning.learner import Learner
 from bioncl.learning.method import Method
 from bioncl.learning.objective import distillation
 from bioncl.models.backbone import Backbone
+from bioncl.models.heads import BLOCKED
 from bioncl.streams.stream import Batch, Stream, Task
 
 
@@ -36,6 +41,8 @@ class LwF(Method):
         temperature: T of the softened outputs.
         weighting: "fixed", as in the paper, or "1/t", which gives each task seen an equal share
             (van de Ven & Tolias 2018).
+        new_outputs: Of the class-incremental scenario: "apart" distils old outputs among
+            themselves, "zero" asks that new ones have no probability beside them.
         warm_up: Epochs of each later task in which the head alone learns; they are the first of
             train.epochs.
     """
@@ -46,9 +53,11 @@ class LwF(Method):
     strength: Annotated[float, Ge(0)] = 1.0
     temperature: Annotated[float, Gt(0)] = 2.0
     weighting: Literal["fixed", "1/t"] = "fixed"
+    new_outputs: Literal["apart", "zero"] = "apart"
     warm_up: Annotated[int, Ge(0)] = 0
     old: Backbone | None = field(default=None, init=False, repr=False)
     groups: list[list[int]] = field(default_factory=list, init=False, repr=False)
+    silent: list[int] = field(default_factory=list, init=False, repr=False)
 
     def before_task(self, learner: Learner, task: Task) -> None:
         """Keep the network as it is now."""
@@ -59,6 +68,9 @@ class LwF(Method):
             self.old = copy.deepcopy(learner.model).requires_grad_(False).eval()
             self.old.use_task(None)
             self.groups = old_groups(learner.stream, task.index)
+            if learner.stream.scenario == "class" and self.new_outputs == "zero":
+                self.silent = [o for o in task.outputs if o not in self.groups[0]]
+                self.groups = [self.groups[0] + self.silent]
 
     def extra_loss(self, learner: Learner, batch: Batch) -> Tensor | None:
         """Distance of the old outputs from what they were."""
@@ -66,6 +78,7 @@ class LwF(Method):
             return None
         with torch.no_grad():
             wanted = self.old(batch.x)
+            wanted[:, self.silent] = BLOCKED
         learner.model.use_task(None)
         logits = learner.model(batch.x)
         parts = [distillation(logits[:, g], wanted[:, g], self.temperature) for g in self.groups]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Ge, Gt, Interval, MinLen
 
 from bioncl.errors import SettingsError, describe
 from bioncl.plasticity import RULES, Gated, PlasticityRule
@@ -44,13 +44,13 @@ class NightSettings:
             by storing the length in eight bits.
     """
 
-    steps: Annotated[int, Ge(0)] | tuple[Annotated[int, Ge(0)], ...] = 15_000
+    steps: Annotated[int, Ge(0)] | Annotated[tuple[Annotated[int, Ge(0)], ...], MinLen(1)] = 15_000
     steps_added: Annotated[int, Ge(0)] = 0
     rate: Annotated[float, Gt(0)] = 239.515363
     dt: Annotated[float, Gt(0)] = 0.001
-    thresholds: tuple[float, ...] = (1.0,)
+    thresholds: Annotated[tuple[float, ...], MinLen(1)] = (1.0,)
     rule: PlasticityRule = field(default=Gated(0.032064, 0.003344), metadata={"registry": RULES})
-    rule_factors: tuple[Annotated[float, Ge(0)], ...] = (1.0,)
+    rule_factors: Annotated[tuple[Annotated[float, Ge(0)], ...], MinLen(1)] = (1.0,)
     drive: Drive = field(default=MaskedMean(), metadata={"registry": DRIVES})
     gains: Gains = field(default=Published(), metadata={"registry": GAINS})
     decay: Annotated[float, Interval(ge=0, le=1)] = 0.999

@@ -61,8 +61,7 @@ def create(
     file: h5py.File, layers: Layers, settings: Mapping[str, object], *, compressed: bool
 ) -> None:
     """Lay out an empty trace in the new file `file`."""
-    file.attrs["magic"] = np.uint32(_SONATA_MAGIC)
-    file.attrs["version"] = np.array(_SONATA_VERSION, np.uint32)
+    mark_sonata(file)
     own = file.create_group("bioncl")
     own.attrs["format"] = FORMAT
     own.attrs["format_version"] = VERSION
@@ -82,6 +81,21 @@ def create(
 def _create_layer(
     file: h5py.File, index: int, name: str, neurons: int, *, compressed: bool
 ) -> None:
+    create_population(file, name, neurons, compressed=compressed)
+    own = file.create_group(f"bioncl/layers/{name}")
+    own.attrs["index"] = index
+    own.attrs["neurons"] = neurons
+    own.create_dataset("rate_hz", data=np.zeros(neurons)).attrs["units"] = "Hz"
+
+
+def mark_sonata(file: h5py.File) -> None:
+    """Set the root attributes by which readers of SONATA know a file."""
+    file.attrs["magic"] = np.uint32(_SONATA_MAGIC)
+    file.attrs["version"] = np.array(_SONATA_VERSION, np.uint32)
+
+
+def create_population(file: h5py.File, name: str, neurons: int, *, compressed: bool) -> None:
+    """Add a layer without spikes, as a population of SONATA."""
     group = file.create_group(f"spikes/{name}")
     group.attrs.create("sorting", 2, dtype=_SORTING)
     group.attrs["n_neurons"] = neurons
@@ -89,10 +103,6 @@ def _create_layer(
         packing = filters(compressed=compressed)
         group.create_dataset(what, (0,), dtype, maxshape=(None,), chunks=(CHUNK_EVENTS,), **packing)
     group["timestamps"].attrs["units"] = "ms"
-    own = file.create_group(f"bioncl/layers/{name}")
-    own.attrs["index"] = index
-    own.attrs["neurons"] = neurons
-    own.create_dataset("rate_hz", data=np.zeros(neurons)).attrs["units"] = "Hz"
 
 
 def _versions() -> dict[str, str]:

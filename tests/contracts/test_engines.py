@@ -107,17 +107,22 @@ def test_threshold_zero_fires_at_rest_in_every_step(engine, dtype):
     assert night.weights[0].tolist() == [[0.0, -0.75]]
 
 
-def test_a_negative_threshold_fires_until_the_membrane_is_pushed_below(engine):
-    """v = −1, −0.5 and −0.25 after one, two and three steps; −0.3 is reached in the third."""
+@pytest.mark.parametrize("chunk", [1, 1000])
+def test_a_negative_threshold_is_reached_from_below_without_input(engine, chunk):
+    """v = −1, −0.5 and −0.25 after one, two and three steps; −0.3 is passed in the third.
+
+    64 neurons, so that none of the vectors an engine may use has idle lanes.
+    """
     night = simulate(
-        [np.array([[-1.0]])],
+        [np.full((64, 1), -1.0)],
         raster("1", "0", "0"),
         gains=[1],
         thresholds=[-0.3],
         decay=0.5,
         engine=engine,
+        chunk=chunk,
     )
-    assert night.spikes[1].tolist() == [[2, 0]]
+    assert night.spikes[1].tolist() == [[2, i] for i in range(64)]
 
 
 def test_constant_drive_follows_the_closed_form(engine, dtype):

@@ -143,6 +143,18 @@ def test_the_term_is_computed_from_the_old_network(scenario):
     assert method.extra_loss(learner, batch).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_new_outputs_may_be_asked_to_stay_silent():
+    """T² Σ p log(p/q) with q over old and new outputs, and p over the old ones alone."""
+    method, stream = LwF(new_outputs="zero"), blobs("class")
+    learner, batch = at_second_task(method, stream)
+    old = copy.deepcopy(learner.model)
+    learner.set_vector(learner.vector() + 0.1)
+    q = (learner.model(batch.x)[:, [0, 1, 2, 3]] / 2).softmax(1)
+    p = (old(batch.x)[:, [0, 1]] / 2).softmax(1)
+    expected = 4 * (p * (p / q[:, :2]).log()).sum(1).mean().item()
+    assert method.extra_loss(learner, batch).item() == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize("scenario", ["task", "domain"])
 def test_equal_shares_of_all_tasks(scenario):
     """With "1/t", at t = 3: a third of the loss, two thirds of the mean distillation."""

@@ -117,7 +117,7 @@ def currents(_: Any, tile: Any, ids: Any, bias: Any, gain: Any, out: Any, lanes:
             return builder.fadd(total, _load(builder, builder.gep(from_tile, [j]), context))
 
         count = builder.extract_value(events.shape, 0)
-        total = _repeat(builder, count, _load(builder, from_bias, context), add)
+        total = _repeat(builder, count, ir.Constant(vector, None), add)
         summed = builder.fadd(total, _load(builder, from_bias, context))
         _store(builder, builder.fmul(_splat(builder, args[3], vector), summed), to_out, context)
         return context.get_dummy_value()
