@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bioncl import metrics
 
-# Three tasks: the first is half forgotten, the second a little, and it was better before it was new.
+# Three tasks: the first is half forgotten, the second a little.
 HAND = [
     [1.0, 0.2, 0.1],
     [0.7, 0.9, 0.3],
@@ -51,7 +51,7 @@ def test_formulas_with_numbering_from_one(case):
     rows, initial = case
     T = len(rows)
 
-    def R(i, j):
+    def R(i, j):  # noqa: N802
         return rows[i - 1][j - 1]
 
     acc = bwt = fwt = lost = learnt = 0.0

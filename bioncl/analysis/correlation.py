@@ -45,15 +45,9 @@ def correlate(left: NDArray, right: NDArray) -> NDArray[np.float64]:
         InputError: The numbers of neurons differ.
     """
     check_neurons(left, right, "the rows to correlate")
-    return correlate_standardised(standardise(left), standardise(right))
-
-
-def correlate_standardised(
-    left: NDArray[np.float64], right: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """`correlate` of rows that went through `standardise`: [m, n] and [k, n] -> [m, k]."""
-    defined = np.outer(defined_rows(left), defined_rows(right))
-    product = np.nan_to_num(left) @ np.nan_to_num(right).T
+    first, second = standardise(left), standardise(right)
+    defined = np.outer(defined_rows(first), defined_rows(second))
+    product = np.nan_to_num(first) @ np.nan_to_num(second).T
     return np.where(defined, product.clip(-1.0, 1.0), np.nan)
 
 

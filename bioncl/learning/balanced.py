@@ -1,5 +1,6 @@
-"""A memory that holds as many examples of every class, however the classes arrive.
+"""A memory that holds as many examples of every class of every task, however they arrive.
 
+"Class" means the label within its task, so that tasks which share labels get equal shares too.
 Where there is no room, an example of a class that is not full takes the place of a random one of
 the largest class. What happens to an example of a full class:
 
@@ -23,6 +24,7 @@ from bioncl.learning.memory import tasks_of
 from bioncl.streams.stream import Batch, Examples
 
 Within = Literal["reservoir", "first"]
+Class = tuple[int, int]  # task and label
 
 
 class BalancedMemory:
@@ -31,8 +33,8 @@ class BalancedMemory:
     def __init__(self, capacity: int, within: Within = "reservoir") -> None:
         """Start empty."""
         self.capacity, self.within = capacity, within
-        self.seen: Counter[int] = Counter()
-        self.counts: Counter[int] = Counter()
+        self.seen: Counter[Class] = Counter()
+        self.counts: Counter[Class] = Counter()
         self._x: Tensor | None = None
         self._y = torch.full((capacity,), -1)
         self._task = torch.zeros(capacity, dtype=torch.long)
@@ -45,13 +47,14 @@ class BalancedMemory:
         """Offer every example of `batch` in turn."""
         chances = torch.rand(len(batch), 2, generator=generator, dtype=torch.float64).tolist()
         written: dict[int, int] = {}
-        for i, (label, (chance, pick)) in enumerate(zip(batch.y.tolist(), chances, strict=True)):
-            place = self._place(label, chance, pick)
+        classes = zip(tasks_of(batch).tolist(), batch.y.tolist(), strict=True)
+        for i, (which, (chance, pick)) in enumerate(zip(classes, chances, strict=True)):
+            place = self._place(which, chance, pick)
             if place is not None:
-                self._y[place] = label
+                self._task[place], self._y[place] = which
                 written[place] = i
         if written:
-            self._write(list(written), list(written.values()), batch)
+            self._write(list(written), list(written.values()), batch.x)
 
     def draw(self, count: int, generator: torch.Generator) -> Batch:
         """`count` different examples at random (fewer if fewer are held)."""
@@ -72,53 +75,54 @@ class BalancedMemory:
         """Everything held; see `Method.state`."""
         held = self.examples()
         found = {"examples.x": held.x, "examples.y": held.y, "examples.task": self.tasks()}
-        return found | {"seen": torch.tensor(sorted(self.seen.items())).reshape(-1, 2)}
+        seen = [(*which, count) for which, count in sorted(self.seen.items())]
+        return found | {"seen": torch.tensor(seen, dtype=torch.long).reshape(-1, 3)}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Put back what `state` returned."""
         x, y, task = (state[f"examples.{name}"] for name in ("x", "y", "task"))
-        self.seen = Counter(dict(state["seen"].tolist()))
-        self.counts = Counter(y.tolist())
+        self.seen = Counter({(k, label): count for k, label, count in state["seen"].tolist()})
+        self.counts = Counter(zip(task.tolist(), y.tolist(), strict=True))
         self._x, self._y = None, torch.full((self.capacity,), -1)
-        places = list(range(len(y)))
-        self._y[places] = y.cpu()
-        if places:
-            self._write(places, places, Batch(x, y, task))
+        self._y[: len(y)], self._task[: len(y)] = y.cpu(), task.cpu()
+        if len(y):
+            places = list(range(len(y)))
+            self._write(places, places, x)
 
-    def _place(self, label: int, chance: float, pick: float) -> int | None:
-        """Where an example of `label` goes, or None; counts it."""
+    def _place(self, which: Class, chance: float, pick: float) -> int | None:
+        """Where an example of the class `which` goes, or None; counts it."""
         if self.capacity == 0:
             return None
-        self.seen[label] += 1
-        if self._full(label):
-            stays = self.within == "first" or chance >= self.counts[label] / self.seen[label]
-            return None if stays else self._one_of(label, pick)
+        self.seen[which] += 1
+        if self._full(which):
+            stays = self.within == "first" or chance >= self.counts[which] / self.seen[which]
+            return None if stays else self._one_of(which, pick)
         if len(self) < self.capacity:
             place = len(self)
         else:
             largest = max(sorted(self.counts), key=self.counts.__getitem__)
             place = self._one_of(largest, pick)
             self.counts[largest] -= 1
-        self.counts[label] += 1
+        self.counts[which] += 1
         return place
 
-    def _full(self, label: int) -> bool:
+    def _full(self, which: Class) -> bool:
         """Whether the class takes no place from others; see the table above."""
         if self.within == "first":
-            return self.counts[label] >= self.capacity / len(self.seen)
+            return self.counts[which] >= self.capacity / len(self.seen)
         if len(self) < self.capacity:
             return False
-        lost_one = self.counts[label] < self.seen[label] - 1
-        return lost_one or self.counts[label] == max(self.counts.values())
+        lost_one = self.counts[which] < self.seen[which] - 1
+        return lost_one or self.counts[which] == max(self.counts.values())
 
-    def _one_of(self, label: int, pick: float) -> int:
-        """A place with `label`, chosen by `pick` in 0..1."""
-        places = (self._y == label).nonzero().flatten()
+    def _one_of(self, which: Class, pick: float) -> int:
+        """A place that holds the class `which`, chosen by `pick` in 0..1."""
+        task, label = which
+        places = ((self._y == label) & (self._task == task)).nonzero().flatten()
         return int(places[int(pick * len(places))])
 
-    def _write(self, places: list[int], which: list[int], batch: Batch) -> None:
-        """Copy the examples `which` of `batch`, all but the labels, to `places`."""
+    def _write(self, places: list[int], which: list[int], x: Tensor) -> None:
+        """Copy the inputs `which` of `x` to `places`."""
         if self._x is None:
-            self._x = torch.zeros((self.capacity, *batch.x.shape[1:]), dtype=batch.x.dtype)
-        self._x[places] = batch.x[which].cpu()
-        self._task[places] = tasks_of(batch)[which]
+            self._x = torch.zeros((self.capacity, *x.shape[1:]), dtype=x.dtype)
+        self._x[places] = x[which].cpu()

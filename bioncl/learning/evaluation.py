@@ -22,7 +22,7 @@ class Scores:
     Attributes:
         tasks: Accuracy on each task's test data, 0..1.
         all: Accuracy on all test data together.
-        confusion: How often each label (row) was taken for each output (column), all tasks together.
+        confusion: How often each label (row) was taken for each output (column), over all tasks.
     """
 
     tasks: tuple[float, ...]

@@ -45,7 +45,7 @@ def test_sigmoid_loss_is_the_written_sum(toy_stream, toy_learner, distillation, 
         for i in range(4):  # outputs 4 and 5 are of a task to come
             t = float(was[i]) if distillation and i < 2 else float(i == y)
             total -= t * float(z[i].log()) + (1 - t) * float((1 - z[i]).log())
-    assert float(learner.loss(batch)) == pytest.approx(total / len(batch), rel=1e-5)
+    assert learner.loss(batch).item() == pytest.approx(total / len(batch), rel=1e-5)
 
 
 @pytest.mark.parametrize("distillation", [True, False])
@@ -73,6 +73,7 @@ def test_at_the_old_network_the_old_outputs_have_no_gradient(toy_stream, toy_lea
     task = stream.task(1)
     learner.begin(task)
     method.before_task(learner, task)
+    learner.model.zero_grad()
     learner.loss(Batch(task.train.x, task.train.y, 1)).backward()
     slope = learner.model.head.weight().grad.abs().sum(1)
     assert slope[:2].max() < 1e-6
@@ -117,8 +118,8 @@ def test_new_tasks_train_on_data_and_exemplars(toy_stream, toy_learner):
 
 
 def test_with_all_data_stored_decisions_are_nearest_class_means(toy_stream, toy_learner):
-    """Against scikit-learn's nearest centroid on the same features."""
-    from sklearn.neighbors import NearestCentroid
+    """Against scikit-learn's nearest neighbour among the means of the same features."""
+    from sklearn.neighbors import KNeighborsClassifier
 
     stream, method = toy_stream(), ICaRL(memory=1000)
     learner = toy_learner(stream, lr=0.3, epochs=5)
@@ -128,7 +129,7 @@ def test_with_all_data_stored_decisions_are_nearest_class_means(toy_stream, toy_
     points = features(learner.model, x, learner.device)
     means = torch.stack([points[y == label].mean(0) for label in range(4)])
     means /= means.norm(dim=1, keepdim=True)  # the means are of length 1 too
-    reference = NearestCentroid().fit(means.numpy(), range(4))
+    reference = KNeighborsClassifier(1).fit(means.numpy(), range(4))
     asked = torch.cat([stream.test(i).x for i in range(2)])
     wanted = reference.predict(features(learner.model, asked, learner.device).numpy())
     found = learner.read_out(learner.model, asked)

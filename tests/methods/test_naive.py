@@ -22,7 +22,7 @@ def test_it_is_plain_gradient_descent(toy_stream, toy_learner):
                 cross_entropy(twin.model(batch.x), batch.y).backward()
                 with torch.no_grad():
                     for p in twin.parameters():
-                        p -= 0.2 * p.grad
+                        p.sub_(0.2 * p.grad)
     torch.testing.assert_close(learner.vector(), twin.vector())
 
 

@@ -116,7 +116,7 @@ def test_published_network_has_no_bias_and_small_weights():
 @pytest.mark.parametrize("head", ["single", "masked", "per-task", "growing"])
 @pytest.mark.parametrize("bias", [True, False])
 def test_stack_is_a_chain_equal_to_the_network(head, bias):
-    """ReLU between the layers of the stack gives the logits that all tasks together compete with."""
+    """ReLU between the layers of the stack gives the logits with which all tasks compete."""
     model = network(head=head, bias=bias).eval()
     model.use_task(None)
     h = inputs().flatten(1)

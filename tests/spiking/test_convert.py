@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 from bioncl.errors import SettingsError
 from bioncl.models.mlp import MLP
 from bioncl.spiking import convert
-from bioncl.spiking.convert import Diehl, Fixed, Percentile, Published
-from bioncl.spiking.convert import largest, published_chain, ratio_chain
+from bioncl.spiking.convert import (
+    Diehl,
+    Fixed,
+    Percentile,
+    Published,
+    largest,
+    published_chain,
+    ratio_chain,
+)
 
 # Three layers without biases: from two inputs to one output, weights chosen for round numbers.
 WEIGHTS = [

@@ -81,9 +81,7 @@ def test_windows_are_all_places_inside_the_border(shape, side):
         (top, left), (bottom, right) = lit.min(0), lit.max(0)
         assert (bottom - top + 1, right - left + 1, len(lit)) == (side, side, side**2)
         corners.add((int(top), int(left)))
-    assert corners == {
-        (r, c) for r in range(rows - side + 1) for c in range(columns - side + 1)
-    }
+    assert corners == {(r, c) for r in range(rows - side + 1) for c in range(columns - side + 1)}
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (2, 12, 12)])
