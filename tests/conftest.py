@@ -71,12 +71,12 @@ def settings():
         found = {
             "stream": {"name": "split", "data": "digits", "classes": [[0, 1], [2, 3], [4, 5]]},
             "model": {"name": "mlp", "hidden": [20, 16]},
-            "train": {"epochs": 2, "batch_size": 20, "lr": 0.2},
+            "train": {"epochs": 3, "batch_size": 20, "lr": 0.2},
             "methods": [{"name": name} for name in methods or ("naive",)],
         }
         if "src" in methods:
-            rule = {"name": "gated", "inc": 0.01, "dec": 0.002}
-            night = {"steps": 300, "sees": "current", "threads": 1}
+            rule = {"name": "gated", "inc": 0.01, "dec": 0.01}
+            night = {"steps": 300, "sees": "current", "threads": 1, "thresholds": [0.5]}
             found["sleep"] = night | {"drive": {"name": "mean"}, "rule": rule}
         for key, table in tables.items():
             merge = isinstance(table, dict) and key in found
@@ -107,7 +107,7 @@ def settings_file(settings, tmp_path):
 
 
 @pytest.fixture
-def bioncl(capfd, monkeypatch):
+def command(capfd, monkeypatch):
     """A function that calls the command line in this process: exit code, output, errors."""
     from bioncl.cli.errors import run_command
     from bioncl.cli.main import cli

@@ -1,12 +1,12 @@
 """Numbers from what was recorded: pure functions on arrays.
 
-Nothing here reads a file, draws or prints. Inputs are plain arrays of one layer: spikes as events
-(step, neuron) int64 [events, 2]; counts int64 [neurons] or [windows, neurons]; mean awake
-activations [classes, neurons]; awake activations of examples [examples, neurons] with labels;
-weights [post, pre] before and after a night. A step is a millisecond unless a function says
-otherwise. What has no value (the correlation with a silent layer, the variation of one interval)
-is NaN, or the label −1; arrays that do not belong together raise InputError. Whatever is random
-takes a seed and repeats with it.
+Nothing here draws or prints, and only `night` reads a file. Inputs are plain arrays of one layer:
+spikes as events (step, neuron) int64 [events, 2]; counts int64 [neurons] or [windows, neurons];
+mean awake activations [classes, neurons]; awake activations of examples [examples, neurons] with
+labels; weights [post, pre] before and after a night. A step is a millisecond unless a function says
+otherwise. What has no value (the correlation with a silent layer, the variation of one interval) is
+NaN, or the label −1; arrays that do not belong together raise InputError. Whatever is random takes
+a seed and repeats with it.
 
 What comes out is an array, a number or a small frozen record of arrays.
 
@@ -30,6 +30,8 @@ landscape        along_line from awake to asleep weights; barrier
 confusion        confusion_matrix, class_accuracies, flips (recovered, lost)
 undefined        how NaN is made and passed over
 fitting          checks that arrays belong together
+night            night_view: one night of a trace as such arrays
+night_summaries  rates_summary, replay_summary, sparseness_summary, weights_summary of a view
 ===============  =======================================================================
 
 What was replayed, and when::

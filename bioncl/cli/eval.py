@@ -19,7 +19,11 @@ from bioncl.cli.settings_options import parse_sets, set_option
 def evaluate(
     checkpoint: Path, sets: tuple[str, ...], data_dir: Path | None, as_json: bool, quiet: bool
 ) -> None:
-    """Accuracy of a checkpoint on each task."""
+    """Accuracy of a checkpoint on each task, and on all test data.
+
+    Stream and network are those that the checkpoint was made with. If its settings hold data out
+    for validation, --set data.evaluate_on=validation scores on that.
+    """
     from bioncl.cli.progress import reporter
     from bioncl.experiments.single import score
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "sleep": ("bioncl.cli.sleep:sleep", "Let a checkpoint sleep for one night."),
     "eval": ("bioncl.cli.eval:evaluate", "Accuracy of a checkpoint on each task."),
     "data": ("bioncl.cli.data:data", "List, fetch and find data sets."),
+    "trace": ("bioncl.cli.trace:trace", "Look into the nights of a recorded run."),
     "methods": ("bioncl.cli.methods:methods", "List the learning methods."),
     "engines": ("bioncl.cli.engines:engines", "List the engines that can run a night."),
     "version": ("bioncl.cli.version:version", "Versions of bioncl and what it runs on."),

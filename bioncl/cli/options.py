@@ -53,6 +53,7 @@ quiet_option = click.option("--quiet", "-q", is_flag=True, help="Show no progres
 data_dir_option = click.option(
     "--data-dir",
     type=click.Path(path_type=Path),
+    metavar="DIR",
     help="Folder that holds data sets (also: BIONCL_DATA).",
 )
 

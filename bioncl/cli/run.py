@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from bioncl.cli.options import data_dir_option, json_option, print_json, print_table, quiet_option
-from bioncl.cli.settings_options import device_option, parse_sets, set_option
+from bioncl.cli.settings_options import device_option, parse_sets, seed_option, set_option
 from bioncl.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -20,10 +20,19 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("settings", required=False)
 @click.option("--list", "show", is_flag=True, help="List the settings that ship with bioncl.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder for everything the run makes.")
-@click.option("--seed", type=click.IntRange(min=0), help="Fixes everything random.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder for everything the run makes.",
+)
+@seed_option
 @set_option
-@click.option("--resume", is_flag=True, help="Go on with the run in --out.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run in --out, after the last task that it finished.",
+)
 @device_option
 @data_dir_option
 @click.option("--no-figures", is_flag=True, help="Draw no figures.")
@@ -46,9 +55,17 @@ def run(
 
     SETTINGS is a TOML file or the name of one that ships with bioncl (see --list). Everything goes
     to --out, by default runs/SETTINGS-seedN: result.json, checkpoints, the nights' trace, figures.
-    """
+    A run that was stopped at any moment goes on with --resume, to the same numbers.
+
+    \b
+    Examples:
+      bioncl run mnist-5k
+      bioncl run mnist-5k --seed 3 --set sleep.steps=800 --out longer-nights
+      bioncl run mnist-5k --seed 3 --set sleep.steps=800 --out longer-nights --resume
+    """  # noqa: D301 - click's mark for lines that are not to be joined
     if show:
-        return list_settings(as_json)
+        list_settings(as_json)
+        return
     if settings is None:
         message = "SETTINGS is missing: name a TOML file, or one of `bioncl run --list`."
         raise click.UsageError(message)

@@ -12,10 +12,17 @@ set_option = click.option(
     "sets",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Change one setting, such as train.lr=0.05 or methods.0.memory=500. May be repeated.",
+    help="Change one setting, such as train.lr=0.05 or methods.0.memory=500; VALUE is TOML, or "
+    "else text. May be repeated.",
 )
 device_option = click.option(
-    "--device", type=click.Choice(["cpu", "cuda"]), help="Where to compute."
+    "--device", type=click.Choice(["cpu", "cuda"]), help="Where to compute; by default the CPU."
+)
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Fixes everything random; by default that of the settings.",
 )
 
 

@@ -13,11 +13,25 @@ from bioncl.cli.settings_options import device_option, parse_sets, set_option
 
 @click.command()
 @click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="New checkpoint.")
-@click.option("--trace", type=click.Path(path_type=Path), help="File for the night's spikes.")
-@click.option("--steps", type=click.IntRange(min=0), help="Length of the night.")
-@click.option("--engine", help="Who computes the night; see `bioncl engines`.")
-@click.option("--rule", help="Plasticity rule: gated, sigmoid, constant, ….")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="CHECKPOINT",
+    required=True,
+    help="File for the new checkpoint.",
+)
+@click.option(
+    "--trace", type=click.Path(path_type=Path), metavar="FILE", help="File for the night's spikes."
+)
+@click.option(
+    "--steps", type=click.IntRange(min=0), metavar="N", help="Length of the night in steps."
+)
+@click.option("--engine", metavar="NAME", help="Who computes the night; see `bioncl engines`.")
+@click.option(
+    "--rule",
+    metavar="NAME",
+    help="Plasticity rule: gated, sigmoid or constant; it keeps the steps of the one before.",
+)
 @set_option
 @device_option
 @data_dir_option

@@ -7,16 +7,17 @@ from pathlib import Path
 import click
 
 from bioncl.cli.options import json_option, print_json
+from bioncl.cli.trace_options import file_argument, layer_option, to_option
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@file_argument
 @click.option("--to", required=True, help="sonata, nwb, csv, parquet or netcdf.")
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="The new file.")
 @click.option("--night", type=click.IntRange(min=0), help="One night, by its index; else all.")
-@click.option("--layer", "layers", multiple=True, help="Only this layer; may be repeated.")
+@layer_option
 @click.option("--from", "start", type=click.IntRange(min=0), default=0, help="First step.")
-@click.option("--to-step", "stop", type=click.IntRange(min=1), help="The step after the last.")
+@to_option
 @json_option
 def export(
     file: Path,

@@ -7,15 +7,34 @@ from pathlib import Path
 import click
 
 from bioncl.cli.options import data_dir_option, json_option, print_json, quiet_option
-from bioncl.cli.settings_options import device_option, parse_sets, set_option
+from bioncl.cli.settings_options import device_option, parse_sets, seed_option, set_option
 
 
 @click.command()
 @click.argument("settings")
-@click.option("--task", "number", type=click.IntRange(min=1), required=True, help="From 1.")
-@click.option("--from", "start", type=click.Path(path_type=Path), help="Checkpoint to go on from.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="New checkpoint.")
-@click.option("--seed", type=click.IntRange(min=0), help="Fixes everything random.")
+@click.option(
+    "--task",
+    "number",
+    type=click.IntRange(min=1),
+    metavar="K",
+    required=True,
+    help="Which task to learn; the first is 1.",
+)
+@click.option(
+    "--from",
+    "start",
+    type=click.Path(path_type=Path),
+    metavar="CHECKPOINT",
+    help="Checkpoint of the task before; none for the first task.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    metavar="CHECKPOINT",
+    required=True,
+    help="File for the new checkpoint.",
+)
+@seed_option
 @set_option
 @device_option
 @data_dir_option
@@ -37,7 +56,13 @@ def train(
 
     Tasks after the first go on from the checkpoint of the task before. `bioncl train` and `bioncl
     sleep` in turn give the numbers of `bioncl run`, bit for bit.
-    """
+
+    \b
+    Example:
+      bioncl train mnist-5k --task 1 --out day1
+      bioncl sleep day1 --out night1
+      bioncl train mnist-5k --task 2 --from night1 --out day2
+    """  # noqa: D301 - click's mark for lines that are not to be joined
     from bioncl.cli.progress import reporter
     from bioncl.experiments.settings import load
     from bioncl.experiments.single import train as learn

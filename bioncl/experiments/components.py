@@ -67,7 +67,9 @@ class Faults:
 def build_named(registry: Registry, table: Any, path: str, faults: Faults) -> Any:
     """Make the object that `table` describes; its `name` chooses the class from `registry`."""
     if not isinstance(table, Mapping):
-        faults.add(path, f"expected a table with a name, got {shown(table)}")
+        known = registry.names()
+        name = table if table in known else known[0]
+        faults.add(path, f'expected a table such as {{ name = "{name}" }}, got {shown(table)}')
         return None
     rest = dict(table)
     name = rest.pop("name", None)
@@ -115,9 +117,7 @@ def checker(cls: Any) -> type[BaseModel]:
         else:
             default = ... if part.default is dataclasses.MISSING else part.default
         definitions[part.name] = (hints[part.name], default)
-    config = ConfigDict(
-        extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=()
-    )
+    config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, protected_namespaces=())
     return create_model(cls.__name__, __config__=config, **definitions)
 
 

@@ -79,11 +79,12 @@ class RunFolder:
     @property
     def started(self) -> bool:
         """Whether something stands here that another run must not replace."""
-        return self.result.exists() or any(self.checkpoints())
+        return self.result.exists() or bool(self.checkpoints())
 
     def checkpoints(self) -> list[Path]:
         """The checkpoints, newest first."""
-        return sorted((self.path / "checkpoints").glob("task-*.safetensors"), reverse=True)
+        found = (self.path / "checkpoints").glob("task-*.safetensors")
+        return sorted((p for p in found if _digits(p).isdigit()), key=_number, reverse=True)
 
     def claim(self, settings: Mapping[str, Any]) -> None:
         """Note what is run here, before its first task."""
@@ -119,7 +120,7 @@ class RunFolder:
         damaged = None
         for path in self.checkpoints():
             try:
-                return _of_task(path, int(path.stem.removeprefix("task-")))
+                return _of_task(path, _number(path))
             except CheckpointError as error:
                 damaged = error
         if damaged is not None:
@@ -132,6 +133,15 @@ class RunFolder:
         if only_last:
             for older in range(task):
                 self.checkpoint(older).unlink(missing_ok=True)
+
+
+def _digits(path: Path) -> str:
+    return path.stem.removeprefix("task-")
+
+
+def _number(path: Path) -> int:
+    """The number of tasks that the name of a checkpoint tells; 100 comes after 99."""
+    return int(_digits(path))
 
 
 def _of_task(path: Path, number: int) -> tuple[int, Checkpoint]:

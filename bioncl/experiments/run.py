@@ -25,6 +25,7 @@ from bioncl.experiments.setup import (
     make_night_log,
     make_stream,
     torch_threads,
+    try_nights,
     versions,
 )
 from bioncl.learning.learner import Learner
@@ -89,6 +90,7 @@ def _learn(config: RunConfig, folder: RunFolder | None, progress: Progress) -> R
     learner, methods = make_learner(config, stream, progress), make_methods(config)
     methods.check(stream)
     learner.night_log = make_night_log(config, learner, folder.trace if folder else None)
+    try_nights(methods, learner)
     found = None
     if folder:
         folder.claim(config.resolved)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,12 +19,19 @@ from bioncl.experiments.settings import RunConfig
 from bioncl.learning.learner import Learner, NightLog, no_log
 from bioncl.learning.method import Together
 from bioncl.models.backbone import Backbone
-from bioncl.progress import Progress
+from bioncl.nights.night import sleep
+from bioncl.nights.settings import NightSettings
+from bioncl.progress import Progress, Silent
+from bioncl.seeding import numpy_generator
 from bioncl.streams.files import DataPlaces
 from bioncl.streams.labelled.validation import Validation
 from bioncl.streams.source import DataSource
 from bioncl.streams.stream import Stream
 from bioncl.traces.hdf5_writer import TraceFile
+from bioncl.traces.recorder import SilentRecorder
+
+FEW = 10
+"""Inputs that a trial night sees."""
 
 
 def make_stream(config: RunConfig, progress: Progress) -> Stream:
@@ -61,6 +69,41 @@ def make_learner(config: RunConfig, stream: Stream, progress: Progress) -> Learn
 def make_methods(config: RunConfig) -> Together:
     """Fresh copies of the methods."""
     return Together(copy.deepcopy(list(config.methods)))
+
+
+def try_nights(methods: Together, learner: Learner) -> None:
+    """Let a copy of the untrained network sleep for no steps, as each method would.
+
+    So settings that do not fit the network, the inputs or the engine are refused at once, and not
+    after hours of training.
+
+    Raises:
+        InputError: A night cannot be as it is set.
+    """
+    first = learner.stream.task(0).train
+    few = first.select(torch.arange(min(len(first), FEW)))
+    for night in nights_of(methods):
+        for index in range(len(learner.stream)):
+            night.steps_of(index)
+        sleep(
+            copy.deepcopy(learner.model),
+            few,
+            night,
+            steps=0,
+            generator=numpy_generator(learner.seed, "trial"),
+            recorder=SilentRecorder(),
+            progress=Silent(),
+        )
+
+
+def nights_of(methods: Together) -> list[NightSettings]:
+    """How the methods that sleep do so: their fields from the table [sleep]."""
+    return [
+        getattr(method, part.name)
+        for method in methods.methods
+        for part in dataclasses.fields(method)  # type: ignore[arg-type]
+        if part.metadata.get("table") == "sleep"
+    ]
 
 
 def make_night_log(config: RunConfig, learner: Learner, path: Path | None) -> NightLog:

@@ -21,6 +21,7 @@ from bioncl.experiments.setup import (
     make_night_log,
     make_stream,
     torch_threads,
+    try_nights,
 )
 from bioncl.learning.evaluation import Scores
 from bioncl.learning.learner import Learner
@@ -59,6 +60,7 @@ def train(
         if not 1 <= number <= len(learner.stream):
             expected = f"1 to {len(learner.stream)}"
             raise SettingsError(describe("--task", expected=expected, got=number))
+        try_nights(methods, learner)
         progressed = _go_on(config, learner, methods, number - 1, start)
         task = learner.stream.task(number - 1)
         with learner.clock.measure("train"):

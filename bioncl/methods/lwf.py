@@ -8,9 +8,9 @@ task where the task is told, of all old tasks together where all classes compete
 share their outputs, all are old. Nothing is carried from task to task: the old network is the one
 that a task begins with, and is evaluated on each batch.
 
-Where all classes compete, `new_outputs = "zero"` lets the new outputs take part in the softmax, with
-nothing wanted of them. On the new data this works against the labels, and it is what the published
-figures of the class-incremental scenario rest on (van de Ven & Tolias 2018; Hsu et al. 2018).
+Where all classes compete, `new_outputs = "zero"` lets the new outputs take part in the softmax,
+with nothing wanted of them. On the new data this works against the labels; the published figures
+of the class-incremental scenario come out so (van de Ven & Tolias 2018; Hsu et al. 2018).
 """
 
 from __future__ import annotations

@@ -28,7 +28,11 @@ _LOG_ABOVE = 50
 
 
 def raster_figure(
-    title: str, trace: Trace, night: Night, window: tuple[int, int] | None = None
+    title: str,
+    trace: Trace,
+    night: Night,
+    window: tuple[int, int] | None = None,
+    layers: Sequence[str] = (),
 ) -> Figure:
     """Left, the whole night of each layer as mean rates; right, each spike of a short window.
 
@@ -38,14 +42,15 @@ def raster_figure(
         night: Which night of it.
         window: First step of the right-hand side and the step after its last; by default
             `WINDOW_STEPS` steps from the middle of the night.
+        layers: Which to draw; all if empty.
 
     Raises:
         TraceError: The window lies outside of the night.
     """
     start, stop = _window(trace, night, window)
-    count = len(trace.layers)
-    figure, axes = style.panels(count, 2, 0.9 + 1.2 * count)
-    for layer, (left, right) in zip(trace.layers, axes, strict=True):
+    layers = layers or trace.layers
+    figure, axes = style.panels(len(layers), 2, 0.9 + 1.2 * len(layers))
+    for layer, (left, right) in zip(layers, axes, strict=True):
         _draw_binned(left, trace, layer, night)
         left.axvspan(start, stop, ymin=1.0, ymax=1.05, color=style.AWAKE, lw=0, clip_on=False)
         events = trace.spikes(layer, night.index, start, stop)
@@ -115,11 +120,11 @@ def _draw_spikes(panel: Axes, events: NDArray[np.int64], neurons: int) -> None:
     )
 
 
-def rates_figure(title: str, trace: Trace, night: Night) -> Figure:
+def rates_figure(title: str, trace: Trace, night: Night, layers: Sequence[str] = ()) -> Figure:
     """Left, how many neurons of each layer fire how fast; right, the layer's mean over time."""
-    count = len(trace.layers)
-    figure, axes = style.panels(count, 2, 0.9 + 1.2 * count)
-    for layer, (left, right) in zip(trace.layers, axes, strict=True):
+    layers = layers or trace.layers
+    figure, axes = style.panels(len(layers), 2, 0.9 + 1.2 * len(layers))
+    for layer, (left, right) in zip(layers, axes, strict=True):
         rates = mean_rates(trace.counts(layer, night.index), night.recorded, trace.step_ms)
         _draw_histogram(left, rates)
         left.set_title(f"{layer}: {np.mean(rates == 0):.0%} of {len(rates)} silent")

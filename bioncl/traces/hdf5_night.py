@@ -76,6 +76,7 @@ class NightRecorder:
         self._group = schema.night_path(index)
         self._layers = [_Layer(name, np.zeros(n, np.int64)) for name, n in layers.items()]
         self._packing = schema.filters(compressed=compressed)
+        self._quick = schema.quick_filters(compressed=compressed)
         self._keep_before = keep_before
         self._block_events = block_events
         self._buffered = 0
@@ -124,7 +125,7 @@ class NightRecorder:
             for name, old, new in zip(names, before, after, strict=True):
                 schema.check_name(name)
                 group = file.require_group(f"{self._group}/weights").create_group(name)
-                _write_weights(group, old, new, self._packing, keep_before=self._keep_before)
+                _write_weights(group, old, new, self._quick, keep_before=self._keep_before)
 
     def arrays(self, values: Mapping[str, NDArray[Any]]) -> None:
         """Write arrays about the night under their paths."""
@@ -189,11 +190,11 @@ def _write_weights(
     keep_before: bool,
 ) -> None:
     change = after - before
-    fast = packing | ({"compression": "lzf", "compression_opts": None} if "compression" in packing else {})
-    group.create_dataset("delta", data=change, **fast)
+    group.create_dataset("delta", data=change, **packing)
     if keep_before:
         single = before.astype(np.float32)  # exact for a network that learns in float32
-        group.create_dataset("before", data=single if np.array_equal(single, before) else before, **fast)
+        kept = single if np.array_equal(single, before) else before
+        group.create_dataset("before", data=kept, **packing)
     for what, values in (("before", before), ("after", after), ("delta", change)):
         group.attrs[f"norm_{what}"] = float(np.linalg.norm(values.astype(np.float64)))
 

@@ -112,7 +112,10 @@ def test_ctrl_c_gives_130_and_the_command_that_goes_on(tmp_path):
     overrides = [("train.lr", 0.1)]
     peace = run(settings, seed=3, out=tmp_path / "peace", overrides=overrides)
     assert resumed["accuracy"] == peace.values["accuracy"]
-    assert killed_runs.checkpoint_differences(tmp_path / "peace", tmp_path / printed_out(printed)) == []
+    assert (
+        killed_runs.checkpoint_differences(tmp_path / "peace", tmp_path / printed_out(printed))
+        == []
+    )
 
 
 def printed_out(words):

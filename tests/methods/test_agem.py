@@ -97,7 +97,7 @@ def test_memory_has_as_many_of_each_class_of_each_task(toy_stream, toy_learner, 
 
 
 def test_it_forgets_less_than_nothing_at_all(toy_stream, toy_learner):
-    options = {"lr": 0.5, "epochs": 30}
+    options = {"lr": 0.1, "epochs": 60}
     plain = list(learn_stream(toy_learner(toy_stream(), **options), Together([Method()])))
     held = list(learn_stream(toy_learner(toy_stream(), **options), Together([AGEM(per_class=12)])))
     assert held[-1].scores.tasks[0] > plain[-1].scores.tasks[0] + 0.3

@@ -14,9 +14,7 @@ from bioncl.streams.stream import Task
 def test_memory_is_balanced_after_every_task(toy_stream, toy_learner):
     """Counts of the classes seen differ by at most one, and fill the memory."""
     method = GDumb(memory=12)
-    for index, _ in enumerate(
-        learn_stream(toy_learner(toy_stream(tasks=3)), Together([method]))
-    ):
+    for index, _ in enumerate(learn_stream(toy_learner(toy_stream(tasks=3)), Together([method]))):
         counts = method.store.examples().y.bincount().tolist()
         assert sum(counts) == 12
         assert len(counts) == 2 * index + 2
@@ -47,9 +45,9 @@ def test_training_only_after_the_last_task(toy_stream, toy_learner):
     rows = {}
     for when in ("each", "last"):
         learner = toy_learner(toy_stream(), lr=0.3, epochs=5)
-        start, vectors = learner.vector(), []
-        for _ in learn_stream(learner, Together([GDumb(memory=10, when=when)])):
-            vectors.append(learner.vector())
+        start = learner.vector()
+        run = learn_stream(learner, Together([GDumb(memory=10, when=when)]))
+        vectors = [learner.vector() for _ in run]
         rows[when] = [torch.equal(v, start) for v in vectors], vectors[-1]
     assert rows["last"][0] == [True, False]
     assert rows["each"][0] == [False, False]

@@ -189,7 +189,7 @@ def test_ring_holds_the_last_examples_of_each_task(toy_stream, toy_learner):
 
 @pytest.mark.parametrize("margin", [0.0, 0.5])
 def test_it_forgets_less_than_nothing_at_all(toy_stream, toy_learner, margin):
-    options = {"lr": 0.5, "epochs": 30}
+    options = {"lr": 0.1, "epochs": 60}
     plain = list(learn_stream(toy_learner(toy_stream(), **options), Together([Method()])))
     gem = GEM(memory=24, margin=margin)
     held = list(learn_stream(toy_learner(toy_stream(), **options), Together([gem])))

@@ -41,7 +41,7 @@ def test_sigmoid_loss_is_the_written_sum(toy_stream, toy_learner, distillation, 
     before, batch = at_second_task(method, stream, learner)
     total = 0.0
     for x, y in zip(batch.x, batch.y.tolist(), strict=True):
-        z, was = learner.model(x[None])[0].sigmoid(), before(x[None])[0].sigmoid()
+        z, was = learner.model(x[None])[0].sigmoid().detach(), before(x[None])[0].sigmoid().detach()
         for i in range(4):  # outputs 4 and 5 are of a task to come
             t = float(was[i]) if distillation and i < 2 else float(i == y)
             total -= t * float(z[i].log()) + (1 - t) * float((1 - z[i]).log())

@@ -80,6 +80,13 @@ def test_nights_of_a_run_differ_and_come_again_with_the_seed(toy_stream, toy_lea
     assert first[0] != first[1]
 
 
+def test_each_night_has_noise_of_its_own(toy_stream, toy_learner):
+    """Though the same inputs drive it and nothing was learnt in between."""
+    method = src(sees="first", rule=Gated(0.0, 0.0))
+    list(learn_stream(toy_learner(toy_stream(), epochs=0), Together([method])))
+    assert method.reports[0].spikes != method.reports[1].spikes
+
+
 def test_the_log_gets_the_accuracies_of_the_outcome(toy_stream, toy_learner):
     facts, asked = {}, []
 

@@ -62,6 +62,15 @@ def test_every_flipped_bit_of_content_is_noticed(path):
             load(path)
 
 
+def test_numbers_read_as_another_type_or_shape_are_noticed(path):
+    whole = path.read_bytes()
+    for old, new in ((b'"F32"', b'"I32"'), (b"[2,3]", b"[3,2]")):
+        assert old in whole
+        path.write_bytes(whole.replace(old, new))
+        with pytest.raises(CheckpointError, match="SHA-256"):
+            load(path)
+
+
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9, 0.999])
 def test_cut_off_file_is_refused(path, share):
     whole = path.read_bytes()

@@ -71,10 +71,13 @@ def test_own_groups_hold_what_the_run_was(path: Path) -> None:
 
 
 def test_only_compressed_files_are_packed(path: Path, request: pytest.FixtureRequest) -> None:
-    """gzip and shuffle, or neither; a checksum in both."""
-    wanted = (None, False) if "plain" in request.node.name else ("gzip", True)
+    """Spikes with gzip, weights with LZF, both shuffled, or neither; always a checksum."""
+    plain = "plain" in request.node.name
+    places = {"spikes/input/node_ids": "gzip", "bioncl/sleep/0000/weights/hidden/delta": "lzf"}
     with h5py.File(path) as file:
-        for data in (file["spikes/input/node_ids"], file["bioncl/sleep/0000/weights/hidden/delta"]):
+        for place, packing in places.items():
+            data = file[place]
+            wanted = (None, False) if plain else (packing, True)
             assert (data.compression, data.shuffle) == wanted
             assert data.fletcher32
 

@@ -19,7 +19,7 @@ def to_frame(trace: Trace, which: Selection = EVERYTHING) -> pandas.DataFrame:
     """One row a spike, by layer, then night, then step, then neuron.
 
     Columns: night (int32), layer (category, input first), step (int64, from the start of its
-    night), neuron (int32). All spikes are held in memory, 17 bytes each and twice that meanwhile;
+    night), neuron (int32). All spikes are held in memory, 18 bytes each and twice that meanwhile;
     choose a night or a window of a long run.
 
     Raises:
@@ -27,13 +27,13 @@ def to_frame(trace: Trace, which: Selection = EVERYTHING) -> pandas.DataFrame:
     """
     pd = require("pandas", "frames")
     layers = which.layers_of(trace)
-    parts: list[tuple[np.ndarray, ...]] = [_columns(0, 0, np.zeros((0, 2), np.int64))]
+    parts = [_columns(0, 0, np.zeros((0, 2), np.int64))]  # so that there is one in any case
     for code, layer in enumerate(layers):
         for window, events in which.pieces(trace, layer):
             parts.append(_columns(window.night.index, code, events))
-    night, code, step, neuron = (np.concatenate(part) for part in zip(*parts, strict=True))
-    layer = pd.Categorical.from_codes(code, categories=layers)
-    return pd.DataFrame({"night": night, "layer": layer, "step": step, "neuron": neuron})
+    nights, codes, steps, neurons = (np.concatenate(part) for part in zip(*parts, strict=True))
+    names = pd.Categorical.from_codes(codes, categories=layers)
+    return pd.DataFrame({"night": nights, "layer": names, "step": steps, "neuron": neurons})
 
 
 def nights_frame(trace: Trace) -> pandas.DataFrame:
@@ -51,7 +51,7 @@ def nights_frame(trace: Trace) -> pandas.DataFrame:
 def _columns(night: int, layer: int, events: np.ndarray) -> tuple[np.ndarray, ...]:
     size = len(events)
     nights = np.full(size, night, np.int32)
-    layers = np.full(size, layer, np.int8 if layer < 128 else np.int32)
+    layers = np.full(size, layer, np.int16)
     return nights, layers, events[:, 0].copy(), events[:, 1].astype(np.int32)
 
 

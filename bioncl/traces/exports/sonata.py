@@ -10,7 +10,7 @@ Source: SONATA developer guide, "Spike file" (Dai et al. 2020, doi:10.1371/journ
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -61,7 +61,7 @@ def _describe(file: h5py.File, trace: Trace, settings: str, windows: list[Window
     own["nights"].attrs["columns"] = list(_COLUMNS)
 
 
-def _append(data: h5py.Dataset, values: NDArray[np.float64] | NDArray[np.int64]) -> None:
+def _append(data: h5py.Dataset, values: NDArray[Any]) -> None:
     first = len(data)
     data.resize((first + len(values),))
     data[first:] = values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -48,7 +48,7 @@ class Run:
 
     @contextmanager
     def recorded(self, *, compressed: bool = True) -> Iterator[tuple[Trace, Path]]:
-        """The open trace, and a folder to export into."""
+        """The open trace, and the folder it stands in, to export into."""
         with TemporaryDirectory() as folder:
             self.record(Path(folder) / "trace.h5", compressed=compressed)
             with open_trace(Path(folder) / "trace.h5") as trace:
@@ -76,37 +76,46 @@ class Run:
         ]
 
 
-@st.composite
-def _runs(draw: st.DrawFn) -> Run:
+def _random_run(random: np.random.Generator) -> Run:
     """Up to three layers and four nights, silent ones and crowded ones among them."""
-    sizes = draw(st.lists(st.integers(1, 6), min_size=1, max_size=3))
-    layers = {f"layer, {i}": size for i, size in enumerate(sizes)}
-    random = np.random.default_rng(draw(st.integers(0, 2**32)))
-    rate = st.sampled_from([0.0, 0.1, 1.0])
+    sizes = random.integers(1, 7, random.integers(1, 4)).tolist()
     nights = []
-    for _ in range(draw(st.integers(1, 4))):
-        steps = draw(st.integers(1, 30))
-        nights.append([random.random((steps, size)) < draw(rate) for size in sizes])
-    return Run(layers, nights)
+    for steps in random.integers(1, 31, random.integers(1, 5)).tolist():
+        rates = random.choice([0.0, 0.1, 1.0], len(sizes))
+        nights.append(
+            [random.random((steps, n)) < rate for n, rate in zip(sizes, rates, strict=True)]
+        )
+    return Run({f"layer, {i}": size for i, size in enumerate(sizes)}, nights)
 
 
 @st.composite
-def _cases(draw: st.DrawFn) -> tuple[Run, Selection]:
-    """A run, and a part of it that holds at least one step."""
-    run = draw(_runs())
+def _selections(draw: st.DrawFn, run: Run) -> Selection:
+    """A part of the run that holds at least one step."""
     night = draw(st.none() | st.integers(0, len(run.nights) - 1))
     lengths = [len(rasters[0]) for rasters in run.nights]
     end = sum(lengths) if night is None else lengths[night]
     start = draw(st.integers(0, end - 1))
     stop = draw(st.none() | st.integers(start + 1, end + 3))
     layers = draw(st.lists(st.sampled_from(list(run.layers)), unique=True))
-    return run, Selection(night, layers, start, stop)
+    return Selection(night, layers, start, stop)
+
+
+Case = tuple[Run, Trace, Selection]
 
 
 @pytest.fixture(scope="session")
-def cases() -> st.SearchStrategy[tuple[Run, Selection]]:
-    """Runs with a part of them."""
-    return _cases()
+def cases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st.SearchStrategy[Case]]:
+    """A random run, its trace, and a part of it; the runs are recorded once, to be quick."""
+    folder = tmp_path_factory.mktemp("runs")
+    random = np.random.default_rng(0)
+    runs = [_random_run(random) for _ in range(8)]
+    with ExitStack() as opened:
+        found = []
+        for number, run in enumerate(runs):
+            run.record(folder / f"{number}.h5")
+            trace = opened.enter_context(open_trace(folder / f"{number}.h5"))
+            found.append(st.tuples(st.just(run), st.just(trace), _selections(run)))
+        yield st.one_of(found)
 
 
 @pytest.fixture(scope="session")

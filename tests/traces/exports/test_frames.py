@@ -13,10 +13,9 @@ from bioncl.traces.exports import nights_frame, to_frame
 def test_a_row_for_each_spike(data, cases):
     """Also when there is none; the layers are categories in the order of the trace."""
     pytest.importorskip("pandas", reason="pandas is not installed")
-    run, which = data.draw(cases)
-    with run.recorded() as (trace, _):
-        frame = to_frame(trace, which)
-        layers = which.layers_of(trace)
+    run, trace, which = data.draw(cases)
+    frame = to_frame(trace, which)
+    layers = which.layers_of(trace)
     assert list(frame.columns) == ["night", "layer", "step", "neuron"]
     assert list(frame.itertuples(index=False, name=None)) == run.events(which)
     assert list(frame["layer"].cat.categories) == layers

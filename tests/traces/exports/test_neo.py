@@ -16,11 +16,10 @@ REASON = "Neo is not installed"
 def test_a_train_for_each_night_and_neuron(data, cases):
     """Silent neurons have theirs; times count from the start of the night."""
     pytest.importorskip("neo", reason=REASON)
-    run, which = data.draw(cases)
-    with run.recorded() as (trace, _):
-        block = to_neo(trace, which)
-        windows = which.windows(trace)
-        layers = which.layers_of(trace)
+    run, trace, which = data.draw(cases)
+    block = to_neo(trace, which)
+    windows = which.windows(trace)
+    layers = which.layers_of(trace)
     neurons = [(layer, i) for layer in layers for i in range(run.layers[layer])]
     found = []
     for segment, window in zip(block.segments, windows, strict=True):

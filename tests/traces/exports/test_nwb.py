@@ -28,29 +28,30 @@ def in_order(events, layers):
     return sorted(events, key=lambda e: (layers.index(e[1]), e[0], e[2], e[3]))
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(data=st.data())
-def test_pynwb_reads_the_same_spikes_and_finds_the_file_valid(data, cases):
+def test_pynwb_reads_the_same_spikes_and_finds_the_file_valid(data, cases, tmp_path_factory):
     """Each neuron is a unit, silent ones too; each night is an epoch."""
-    run, which = data.draw(cases)
-    with run.recorded() as (trace, folder):
-        windows, layers = which.windows(trace), which.layers_of(trace)
-        written = export(trace, "nwb", folder / "out.nwb", which)
-        assert pynwb.validate(path=str(folder / "out.nwb")) == []
-        found = []
-        with pynwb.NWBHDF5IO(str(folder / "out.nwb"), "r") as source:
-            content = source.read()
-            units, epochs = content.units, content.epochs
-            assert len(units) == sum(run.layers[layer] for layer in layers)
-            for unit in range(len(units)):
-                layer, neuron = units["layer"][unit], units["neuron"][unit]
-                found += as_events(windows, layer, neuron, units["spike_times"][unit])
-            nights = zip(epochs["night"][:], epochs["task"][:], strict=True)
-            assert list(nights) == [(w.night.index, w.night.task) for w in windows]
-            for epoch, window in enumerate(windows):
-                ends = [window.night.first_step + s for s in (window.start, window.stop)]
-                times = epochs["start_time"][epoch], epochs["stop_time"][epoch]
-                assert list(times) == [end / 1000 for end in ends]
+    run, trace, which = data.draw(cases)
+    folder = tmp_path_factory.getbasetemp()
+    windows, layers = which.windows(trace), which.layers_of(trace)
+    written = export(trace, "nwb", folder / "out.nwb", which)
+    assert pynwb.validate(path=str(folder / "out.nwb")) == []
+    found = []
+    with pynwb.NWBHDF5IO(str(folder / "out.nwb"), "r") as source:
+        content = source.read()
+        units, epochs = content.units, content.epochs
+        assert len(units) == sum(run.layers[layer] for layer in layers)
+        for unit in range(len(units)):
+            layer, neuron = units["layer"][unit], units["neuron"][unit]
+            found += as_events(windows, layer, neuron, units["spike_times"][unit])
+        nights = zip(epochs["night"][:], epochs["task"][:], strict=True)
+        assert list(nights) == [(w.night.index, w.night.task) for w in windows]
+        for epoch, window in enumerate(windows):
+            ends = [window.night.first_step + s for s in (window.start, window.stop)]
+            times = epochs["start_time"][epoch], epochs["stop_time"][epoch]
+            assert list(times) == [end / 1000 for end in ends]
     assert in_order(found, layers) == run.events(which)
     assert written == len(found)
 
@@ -79,17 +80,19 @@ def test_joined_nights_are_one_interval_of_observation_and_others_are_not(run):
             assert [intervals[unit].tolist() for unit in range(8)] == [[[0.01, 0.065]]] * 8
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(data=st.data())
-def test_neo_reads_the_same_spikes(data, cases):
+def test_neo_reads_the_same_spikes(data, cases, tmp_path_factory):
     """Its reader keeps the order of the units and their interval, and the nights as epochs."""
     neo = pytest.importorskip("neo", reason="Neo is not installed")
-    run, which = data.draw(cases)
-    with run.recorded() as (trace, folder):
-        windows, layers = which.windows(trace), which.layers_of(trace)
-        export(trace, "nwb", folder / "out.nwb", which)
-        with neo.io.NWBIO(str(folder / "out.nwb"), "r") as source:
-            (block,) = source.read_all_blocks()
+    run, trace, which = data.draw(cases)
+    folder = tmp_path_factory.getbasetemp()
+    windows, layers = which.windows(trace), which.layers_of(trace)
+    export(trace, "nwb", folder / "out.nwb", which)
+    source = neo.io.NWBIO(str(folder / "out.nwb"), "r")
+    (block,) = source.read_all_blocks()
+    source.close()
     (segment,) = block.segments
     neurons = [(layer, i) for layer in layers for i in range(run.layers[layer])]
     found = []
@@ -105,14 +108,12 @@ def test_neo_reads_the_same_spikes(data, cases):
 @pytest.mark.filterwarnings("ignore")  # those of nwbinspector and what it imports
 @pytest.mark.parametrize("rules", [None, "dandi"])
 @pytest.mark.parametrize("night", [None, 0])
-def test_nwbinspector_finds_nothing_but_missing_people(run, rules, night):
-    """Neither its own rules nor the stricter ones of the DANDI archive find a fault."""
+def test_nwbinspector_has_but_suggestions(run, rules, night):
+    """Such as a name of the institution; also by the stricter rules of the DANDI archive."""
     inspector = pytest.importorskip("nwbinspector", reason="nwbinspector is not installed")
     with run.recorded() as (trace, folder):
         export(trace, "nwb", folder / "out.nwb", Selection(night))
         config = rules and inspector.load_config(rules)
         found = list(inspector.inspect_nwbfile(nwbfile_path=folder / "out.nwb", config=config))
-    faults = {message.check_function_name for message in found}
-    suggestions = {"check_experimenter_exists", "check_institution", "check_keywords"}
-    assert faults <= suggestions | {"check_single_row"}
-    assert "CRITICAL" not in {message.importance.name for message in found}
+    assert found
+    assert {message.importance.name for message in found} == {"BEST_PRACTICE_SUGGESTION"}

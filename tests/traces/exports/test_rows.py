@@ -5,33 +5,35 @@ from __future__ import annotations
 import csv
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bioncl.traces.exports import export
 
 
+@settings(max_examples=30)
 @given(data=st.data())
-def test_csv_holds_the_same_spikes(data, cases):
+def test_csv_holds_the_same_spikes(data, cases, tmp_path_factory):
     """Names of layers hold a comma."""
-    run, which = data.draw(cases)
-    with run.recorded() as (trace, folder):
-        written = export(trace, "csv", folder / "out.csv", which)
-        with (folder / "out.csv").open(newline="") as file:
-            head, *rows = csv.reader(file)
+    run, trace, which = data.draw(cases)
+    folder = tmp_path_factory.getbasetemp()
+    written = export(trace, "csv", folder / "out.csv", which)
+    with (folder / "out.csv").open(newline="") as file:
+        head, *rows = csv.reader(file)
     assert head == ["night", "layer", "step", "neuron"]
     assert [(int(n), layer, int(s), int(i)) for n, layer, s, i in rows] == run.events(which)
     assert written == len(rows)
 
 
+@settings(max_examples=30)
 @given(data=st.data())
-def test_parquet_holds_the_same_spikes(data, cases):
+def test_parquet_holds_the_same_spikes(data, cases, tmp_path_factory):
     reason = "pyarrow is not installed"
     parquet = pytest.importorskip("pyarrow.parquet", reason=reason)
-    run, which = data.draw(cases)
-    with run.recorded() as (trace, folder):
-        written = export(trace, "parquet", folder / "out.parquet", which)
-        table = parquet.read_table(folder / "out.parquet")
+    run, trace, which = data.draw(cases)
+    folder = tmp_path_factory.getbasetemp()
+    written = export(trace, "parquet", folder / "out.parquet", which)
+    table = parquet.read_table(folder / "out.parquet")
     assert table.schema.metadata[b"bioncl_settings"] == b'{"seed": 3}'
     rows = [tuple(row.values()) for row in table.to_pylist()]
     assert rows == run.events(which)

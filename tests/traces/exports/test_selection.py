@@ -15,14 +15,13 @@ from bioncl.traces.exports.selection import by_neuron
 @given(data=st.data())
 def test_pieces_are_the_chosen_spikes(data, cases):
     """In order of layer, night, step, neuron."""
-    run, which = data.draw(cases)
-    with run.recorded() as (trace, _):
-        found = [
-            (window.night.index, layer, step, neuron)
-            for layer in which.layers_of(trace)
-            for window, events in which.pieces(trace, layer)
-            for step, neuron in events.tolist()
-        ]
+    run, trace, which = data.draw(cases)
+    found = [
+        (window.night.index, layer, step, neuron)
+        for layer in which.layers_of(trace)
+        for window, events in which.pieces(trace, layer)
+        for step, neuron in events.tolist()
+    ]
     assert found == run.events(which)
 
 

@@ -16,10 +16,9 @@ pytest.importorskip("xarray", reason="xarray is not installed")
 @given(data=st.data(), bin_steps=st.integers(1, 12))
 def test_counts_rates_and_bins(data, cases, bin_steps):
     """A plain loop over the spikes puts each into its cell."""
-    run, which = data.draw(cases)
-    with run.recorded() as (trace, _):
-        found = to_dataset(trace, which, bin_steps)
-        windows, layers = which.windows(trace), which.layers_of(trace)
+    run, trace, which = data.draw(cases)
+    found = to_dataset(trace, which, bin_steps)
+    windows, layers = which.windows(trace), which.layers_of(trace)
     nights = [window.night.index for window in windows]
     units = [(layer, i) for layer in layers for i in range(run.layers[layer])]
     starts = found["bin_start"].values.tolist()
