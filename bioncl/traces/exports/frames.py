@@ -19,7 +19,7 @@ def to_frame(trace: Trace, which: Selection = EVERYTHING) -> pandas.DataFrame:
     """One row a spike, by layer, then night, then step, then neuron.
 
     Columns: night (int32), layer (category, input first), step (int64, from the start of its
-    night), neuron (int32). All spikes are held in memory, 18 bytes each and twice that meanwhile;
+    night), neuron (int32). All spikes are held in memory, 18 bytes each, and thrice that meanwhile;
     choose a night or a window of a long run.
 
     Raises:
