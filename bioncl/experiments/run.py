@@ -181,6 +181,7 @@ def memory_bytes(learner: Learner, methods: Together) -> dict[str, int]:
     """Bytes carried from task to task besides the model; old data that is read counts as stored."""
     sizes = methods.memory_bytes()
     if methods.reads_past:
-        old = range(len(learner.stream) - 1)
-        sizes["stored_examples"] += sum(learner.stream.task(i).train.nbytes for i in old)
+        old = [learner.stream.task(i) for i in range(len(learner.stream) - 1)]
+        read = [t.everything if methods.reads_left_out else t.train for t in old]
+        sizes["stored_examples"] += sum(examples.nbytes for examples in read)
     return sizes

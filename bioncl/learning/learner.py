@@ -128,6 +128,11 @@ class Learner:
             raise UnsupportedError(describe("A method read old data undeclared", hint=hint))
         return [self.stream.task(i).train for i in range(self.task.index)]
 
+    def past_everything(self) -> list[Examples]:
+        """The same with what the tasks leave out of their training data."""
+        self.past()
+        return [self.stream.task(i).everything for i in range(self.task.index)]
+
     # -- scores --------------------------------------------------------------------------------
 
     def scores(self) -> Scores:

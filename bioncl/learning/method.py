@@ -44,6 +44,11 @@ class Method:
         """Whether the method reads old tasks' data, which then counts as stored."""
         return False
 
+    @property
+    def reads_left_out(self) -> bool:
+        """Whether that includes what the tasks leave out of their training data."""
+        return False
+
     def check(self, stream: Stream) -> None:
         """Refuse a stream that the method cannot learn.
 
@@ -114,6 +119,11 @@ class Together(Method):
     def reads_past(self) -> bool:
         """See `Method`."""
         return any(m.reads_past for m in self.methods)
+
+    @property
+    def reads_left_out(self) -> bool:
+        """See `Method`."""
+        return any(m.reads_left_out for m in self.methods)
 
     def check(self, stream: Stream) -> None:
         """See `Method`."""

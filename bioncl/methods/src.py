@@ -39,6 +39,11 @@ class SRC(Method):
         """Old inputs shape drive and gains unless sleep sees the current task only."""
         return self.sleep.sees != "current"
 
+    @property
+    def reads_left_out(self) -> bool:
+        """Whether sleep sees training data that no task learnt from."""
+        return self.sleep.sees == "everything"
+
     def after_task(self, learner: Learner, task: Task) -> None:
         """Sleep through one night."""
         if self.sleep.when == "last" and task.index < len(learner.stream) - 1:
@@ -78,4 +83,6 @@ class SRC(Method):
             return task.train
         if self.sleep.sees == "first":
             return learner.past()[0] if task.index else task.train
+        if self.sleep.sees == "everything":
+            return joined([*learner.past_everything(), task.everything])
         return joined([*learner.past(), task.train])

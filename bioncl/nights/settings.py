@@ -12,7 +12,7 @@ from bioncl.plasticity import RULES, Gated, PlasticityRule
 from bioncl.spiking.convert import GAINS, Gains, Published
 from bioncl.spiking.drive import DRIVES, Drive, MaskedMean
 
-Seeing = Literal["all", "current", "first"]
+Seeing = Literal["everything", "all", "current", "first"]
 PUBLISHED_STEP_LIMIT = 255
 
 
@@ -34,8 +34,10 @@ class NightSettings:
         gains: How the gain of each layer is found.
         decay: What is left of a membrane potential after one step.
         inhibition: Share of a layer's mean current taken from each of its neurons.
-        sees: Whose training inputs shape drive and gains: "all" tasks so far (as published for
-            MNIST; old inputs then count as stored), the "current" task only, or the "first" only.
+        sees: Whose training inputs shape drive and gains: "everything" of all tasks so far, also
+            examples that the tasks leave out of their training (as published for MNIST and
+            Fashion-MNIST), "all" that was learnt from so far, the "current" task only, or the
+            "first" only. Old inputs count as stored.
         when: "each-task", or only after the "last".
         engine: Who computes the night; see `bioncl engines`.
         threads: Threads of the engine, 0 for all cores; the result does not depend on it.

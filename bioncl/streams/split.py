@@ -92,7 +92,9 @@ class Split:
         place = torch.full((labelled.classes,), -1, dtype=torch.int64)
         positions = range(len(group)) if self.scenario == "domain" else group
         place[list(group)] = torch.tensor(list(positions))
-        train = _members(labelled.train, place, self.train_per_task)
+        everything = _members(labelled.train, place, None)
+        train = everything.first(self.train_per_task)
+        rest = Examples(everything.x[len(train) :], everything.y[len(train) :])
         if self.train_per_task is not None:
             check_mixed(train, len(group), f"task {index} ({listed('classes', group)})")
         return Task(
@@ -101,6 +103,7 @@ class Split:
             train=train,
             test=_members(labelled.test, place, self.test_per_task),
             name=listed("classes", group),
+            left_out=rest if len(rest) else None,
         )
 
 

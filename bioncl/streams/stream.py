@@ -105,6 +105,7 @@ class Task:
         train: What may be learnt from.
         test: What the task is judged on; held-out training data where settings are searched.
         name: Shown to people, such as "digits 0, 1".
+        left_out: Training examples of the task that `train` leaves out, or None.
     """
 
     index: int
@@ -112,6 +113,12 @@ class Task:
     train: Examples
     test: Examples
     name: str
+    left_out: Examples | None = None
+
+    @property
+    def everything(self) -> Examples:
+        """All training examples of the task, those left out last."""
+        return self.train if self.left_out is None else joined([self.train, self.left_out])
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
 from bioncl.errors import DataError
+from bioncl.streams.source import DataSource
 from bioncl.streams.split import Split
 
 
@@ -163,3 +164,14 @@ def test_settings_from_a_file_make_a_split():
     table = {"data": {"name": "features", "path": "a.npz"}, "classes": [[1, 0], [2]]}
     made = TypeAdapter(Split).validate_python(table)
     assert made == Split({"name": "features", "path": "a.npz"}, classes=((1, 0), (2,)))
+
+
+def test_what_a_task_leaves_out_completes_its_training_data() -> None:
+    """`train` and `left_out` together are the training data of an uncut task, in its order."""
+    source = DataSource()
+    cut = Split(data="digits", train_per_task=100).build(source, 0).task(0)
+    whole = Split(data="digits").build(source, 0).task(0)
+    assert whole.left_out is None
+    assert torch.equal(cut.everything.x, whole.train.x)
+    assert torch.equal(cut.everything.y, whole.train.y)
+    assert len(cut.train) == 100
