@@ -5,6 +5,7 @@ import json
 import os
 import random
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -158,6 +159,18 @@ def start(words):
     return process, time.monotonic()
 
 
+def kill_after(delay, out, settings):
+    """Start a run in `out` and kill it; False, and nothing left, if it was done before that."""
+    process, _ = start(["run", settings, "--out", out, "--no-figures"])
+    time.sleep(delay)
+    process.kill()
+    killed = process.wait() == -signal.SIGKILL
+    process.stderr.close()
+    if not killed:
+        shutil.rmtree(out)
+    return killed
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_ten_random_moments_of_a_full_run(method, tmp_path):
@@ -168,15 +181,12 @@ def test_ten_random_moments_of_a_full_run(method, tmp_path):
     assert process.wait() == 0, process.communicate()
     lasts = time.monotonic() - began
     process.stderr.close()
-    dice, killed = random.Random(method), 0
+    dice = random.Random(method)
     for moment in range(MOMENTS):
         out = tmp_path / f"moment{moment}"
-        process, _ = start(["run", settings, "--out", out, "--no-figures"])
-        time.sleep(dice.uniform(moment, moment + 1) / MOMENTS * lasts)
-        process.kill()
-        killed += process.wait() == -signal.SIGKILL
-        process.stderr.close()
+        delay = dice.uniform(moment, moment + 1) / MOMENTS * lasts
+        while not kill_after(delay, out, settings):
+            delay *= 0.7  # the machine is faster than it was for the first run
         words = ["run", settings, "--out", out, "--no-figures", "--resume", "--quiet"]
         subprocess.run(bioncl(*words), env=environment(), capture_output=True, check=True)
         assert killed_runs.differences(peace, out) == []
-    assert killed >= MOMENTS - 2
