@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
-from bioncl.streams.files import DataPlaces, RemoteFile
+from annotated_types import Ge
+
+from bioncl.streams.files import DataPlaces
 from bioncl.streams.labelled.idx import read_examples
+from bioncl.streams.labelled.pixels import padded, standardised
 from bioncl.streams.labelled.published import FASHION_MNIST, MNIST
 from bioncl.streams.stream import LabelledSet
 
@@ -14,29 +18,33 @@ CLASSES = 10
 
 
 @dataclass(frozen=True)
-class Mnist:
-    """Handwritten digits: x [60000 and 10000, 1, 28, 28]."""
+class Images:
+    """Ten classes of 28x28 grey images: x [60000 and 10000, 1, 28, 28], from 0 to 1.
 
-    def paths(self, places: DataPlaces) -> tuple[Path, ...]:
-        """The four files, verified."""
-        return _locate(MNIST, places)
+    Attributes:
+        border: Black pixels added on each side; 2 makes the 32x32 images of some papers.
+        standardise: Whether pixels are shifted and scaled to mean 0 and variance 1 over the
+            training images (with their border).
+    """
 
-    def load(self, places: DataPlaces) -> LabelledSet:
-        """Read the set.
+    border: Annotated[int, Ge(0)] = 0
+    standardise: bool = False
 
-        Raises:
-            DataError: A file is missing or damaged.
-        """
-        return _read("mnist", self.paths(places))
+    def _read(self, name: str, paths: tuple[Path, ...]) -> LabelledSet:
+        train_images, train_labels, test_images, test_labels = paths
+        train = read_examples(train_images, train_labels, CLASSES)
+        test = read_examples(test_images, test_labels, CLASSES)
+        images = padded(LabelledSet(name, train, test, CLASSES), self.border)
+        return standardised(images) if self.standardise else images
 
 
 @dataclass(frozen=True)
-class FashionMnist:
-    """Articles of clothing in the shape of MNIST: x [60000 and 10000, 1, 28, 28]."""
+class Mnist(Images):
+    """Handwritten digits."""
 
     def paths(self, places: DataPlaces) -> tuple[Path, ...]:
         """The four files, verified."""
-        return _locate(FASHION_MNIST, places)
+        return tuple(places.locate(file) for file in MNIST)
 
     def load(self, places: DataPlaces) -> LabelledSet:
         """Read the set.
@@ -44,14 +52,21 @@ class FashionMnist:
         Raises:
             DataError: A file is missing or damaged.
         """
-        return _read("fashion-mnist", self.paths(places))
+        return self._read("mnist", self.paths(places))
 
 
-def _locate(files: tuple[RemoteFile, ...], places: DataPlaces) -> tuple[Path, ...]:
-    return tuple(places.locate(file) for file in files)
+@dataclass(frozen=True)
+class FashionMnist(Images):
+    """Articles of clothing in the shape of MNIST."""
 
+    def paths(self, places: DataPlaces) -> tuple[Path, ...]:
+        """The four files, verified."""
+        return tuple(places.locate(file) for file in FASHION_MNIST)
 
-def _read(name: str, paths: tuple[Path, ...]) -> LabelledSet:
-    train_images, train_labels, test_images, test_labels = paths
-    train = read_examples(train_images, train_labels, CLASSES)
-    return LabelledSet(name, train, read_examples(test_images, test_labels, CLASSES), CLASSES)
+    def load(self, places: DataPlaces) -> LabelledSet:
+        """Read the set.
+
+        Raises:
+            DataError: A file is missing or damaged.
+        """
+        return self._read("fashion-mnist", self.paths(places))
