@@ -7,7 +7,7 @@ an input, across colour channels too.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge
@@ -30,8 +30,10 @@ class Permuted:
         scenario: "domain" (usual): tasks share the outputs; else each task has its own.
         tasks: Number of tasks.
         first_permuted: Whether the first task is shuffled too, as in GEM's code.
-        train_per_task: Take the first n training examples of each task.
-        test_per_task: Likewise for test examples.
+        train_per_task: Number of training examples of each task; all by default.
+        train_draw: "first" takes the first of the set, the same images in each task; "random"
+            draws them anew for each task, as in GEM's code.
+        test_per_task: Take the first n test examples of each task.
     """
 
     data: DataChoice = "mnist"
@@ -39,6 +41,7 @@ class Permuted:
     tasks: Annotated[int, Ge(1)] = 10
     first_permuted: bool = False
     train_per_task: Annotated[int, Ge(1)] | None = None
+    train_draw: Literal["first", "random"] = "first"
     test_per_task: Annotated[int, Ge(1)] | None = None
 
     def build(self, source: DataSource, seed: int) -> Stream:
@@ -57,7 +60,11 @@ class Permuted:
             return flat[:, permutation(flat.shape[1], seed, index)].reshape(x.shape)
 
         whole = WholeSets(
-            f"permuted-{labelled.name}", self.scenario, self.train_per_task, self.test_per_task
+            f"permuted-{labelled.name}",
+            self.scenario,
+            self.train_per_task,
+            self.test_per_task,
+            draw_seed=seed if self.train_draw == "random" else None,
         )
         names = [f"permutation {index}" for index in range(self.tasks)]
         return whole.stream([labelled] * self.tasks, names, change)

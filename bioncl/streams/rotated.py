@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from annotated_types import Ge, Gt, Len
@@ -37,8 +37,10 @@ class Rotated:
         angles: The angle of each task.
         step: Task k turns by k times this.
         max_angle: Task k's angle is drawn within the k-th of `tasks` equal bins of 0..max_angle.
-        train_per_task: Take the first n training examples of each task.
-        test_per_task: Likewise for test examples.
+        train_per_task: Number of training examples of each task; all by default.
+        train_draw: "first" takes the first of the set, the same images in each task; "random"
+            draws them anew for each task, as in GEM's code.
+        test_per_task: Take the first n test examples of each task.
     """
 
     data: DataChoice = "mnist"
@@ -48,6 +50,7 @@ class Rotated:
     step: float | None = None
     max_angle: Annotated[float, Gt(0)] | None = None
     train_per_task: Annotated[int, Ge(1)] | None = None
+    train_draw: Literal["first", "random"] = "first"
     test_per_task: Annotated[int, Ge(1)] | None = None
 
     def build(self, source: DataSource, seed: int) -> Stream:
@@ -67,7 +70,11 @@ class Rotated:
             return rotate(x, angles[index])
 
         whole = WholeSets(
-            f"rotated-{labelled.name}", self.scenario, self.train_per_task, self.test_per_task
+            f"rotated-{labelled.name}",
+            self.scenario,
+            self.train_per_task,
+            self.test_per_task,
+            draw_seed=seed if self.train_draw == "random" else None,
         )
         names = [f"turned by {angle:.4g} degrees" for angle in angles]
         return whole.stream([labelled] * len(angles), names, change)

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
+from bioncl.seeding import torch_generator
 from bioncl.streams.scenario import check_mixed
 from bioncl.streams.stream import Examples, LabelledSet, Scenario, Stream, Task
 
@@ -25,14 +27,16 @@ class WholeSets:
     Attributes:
         name: Of the stream.
         scenario: Decides the labels.
-        train_per_task: First n training examples of each task, None for all.
-        test_per_task: Likewise for test examples.
+        train_per_task: Number of training examples of each task, None for all.
+        test_per_task: The first n test examples of each task, None for all.
+        draw_seed: None takes the first training examples; a seed draws them anew for each task.
     """
 
     name: str
     scenario: Scenario
     train_per_task: int | None
     test_per_task: int | None
+    draw_seed: int | None = None
 
     def stream(
         self, sets: Sequence[LabelledSet], names: Sequence[str], change: Change | None = None
@@ -49,19 +53,18 @@ class WholeSets:
         def build(index: int) -> Task:
             offset = 0 if self.scenario == "domain" else index * classes
 
-            def part(examples: Examples, count: int | None) -> Examples:
-                few = examples.first(count)
+            def part(few: Examples) -> Examples:
                 x = few.x if change is None else change(few.x, index)
                 return Examples(x, few.y + offset)
 
-            train = part(sets[index].train, self.train_per_task)
+            train = part(self._drawn(sets[index].train, index))
             if self.train_per_task is not None:
                 check_mixed(train, classes, f"task {index} ({names[index]})")
             return Task(
                 index=index,
                 outputs=tuple(range(offset, offset + classes)),
                 train=train,
-                test=part(sets[index].test, self.test_per_task),
+                test=part(sets[index].test.first(self.test_per_task)),
                 name=names[index],
             )
 
@@ -73,3 +76,11 @@ class WholeSets:
             length=len(sets),
             build=build,
         )
+
+    def _drawn(self, examples: Examples, index: int) -> Examples:
+        """The training examples of the task at `index`."""
+        if self.draw_seed is None or self.train_per_task is None:
+            return examples.first(self.train_per_task)
+        generator = torch_generator(self.draw_seed, "whole", "draw", index)
+        order = torch.randperm(len(examples), generator=generator)
+        return examples.select(order[: self.train_per_task])

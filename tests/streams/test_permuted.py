@@ -70,3 +70,23 @@ def test_first_examples_and_refusals(numbered, source_of):
         Permuted("numbered", train_per_task=20).build(source_of(in_order), 0).task(1)
     with pytest.raises(DataError, match="got 'tasks'"):
         Permuted("numbered", "tasks").build(source_of(whole), 0)
+
+
+def test_training_examples_can_be_drawn_anew_for_each_task(numbered, source_of):
+    """Without replacement, another draw for each task and seed, the same again; tests stay."""
+    whole = numbered(train=40, test=6)
+
+    def drawn(seed: int, index: int) -> list[int]:
+        settings = Permuted("numbered", tasks=3, train_per_task=12, train_draw="random")
+        task = settings.build(source_of(whole), seed).task(index)
+        assert torch.equal(task.test.y, whole.test.y)
+        order = permutation(6, seed, index) if index else torch.arange(6)
+        images = whole.train.x.flatten(1)[:, order].tolist()
+        found = [images.index(image) for image in task.train.x.flatten(1).tolist()]
+        assert task.train.y.tolist() == whole.train.y[found].tolist()
+        return found
+
+    draws = [drawn(seed, index) for seed in (0, 1) for index in (0, 1, 2)]
+    assert all(len(set(draw)) == 12 for draw in draws)
+    assert len({tuple(sorted(draw)) for draw in draws}) == 6
+    assert draws[1] == drawn(0, 1)
