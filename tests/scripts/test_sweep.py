@@ -1,0 +1,64 @@
+"""The sweep script: what it makes of points, and one small sweep as a user would call it."""
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "sweep.py"
+
+
+@pytest.fixture(scope="module")
+def sweep():
+    spec = importlib.util.spec_from_file_location("sweep", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_measures_are_taken_for_each_seed_over_all_values(sweep):
+    """By hand: seed 0 does best at the second value, seed 1 at the first and misses the target."""
+    rows = [[[0.5, 0.9], [0.75, 0.75]], [[0.8, 0.8], [0.2, 0.7]], [[0.9, 0.4], [0.1, 0.1]]]
+    found = sweep.fair_measures(rows, target=0.85)
+    assert found["best_average"] == pytest.approx([0.8, 0.75])
+    assert found["source_at_target"] == [pytest.approx(0.65), None]
+
+
+def test_old_tasks_are_all_but_the_last(sweep):
+    assert sweep.source_and_target([0.2, 0.4, 0.9]) == pytest.approx((0.3, 0.9))
+
+
+@pytest.mark.parametrize("text", ["mine", "mine:key", "mine:=1", ":key=1", "mine:key="])
+def test_what_is_not_a_sweep_is_refused(sweep, text):
+    with pytest.raises(click.UsageError, match="KEY"):
+        sweep.parsed(text)
+
+
+def test_a_small_sweep_runs_writes_its_numbers_and_goes_on_where_it_was(tmp_path):
+    """Two values, two seeds on digits; a second call reads the finished runs."""
+    settings = tmp_path / "small.toml"
+    settings.write_text(
+        '[stream]\nname = "split"\ndata = "digits"\nscenario = "task"\n'
+        'classes = [[0, 1], [2, 3]]\n[model]\nname = "mlp"\nhidden = [12]\nhead = "per-task"\n'
+        '[train]\nepochs = 1\nbatch_size = 20\n[[methods]]\nname = "lwf"\n'
+    )
+    command = [
+        *(sys.executable, str(SCRIPT), "--seeds", "2", "--target", "0.5"),
+        *("--out", str(tmp_path / "runs"), "--json", str(tmp_path / "found.json")),
+        f"{settings}:methods.0.strength=0.5,2",
+    ]
+    first = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    found = json.loads((tmp_path / "found.json").read_text())["sweeps"][str(settings)]
+    assert set(found["points"]) == {"0.5", "2"}
+    results = sorted((tmp_path / "runs").rglob("result.json"))
+    assert len(results) == 4
+    rows = [json.loads(path.read_text())["accuracy"][-1] for path in results]
+    assert sorted(rows) == sorted(row for rows in found["points"].values() for row in rows)
+    changed = [path.stat().st_mtime_ns for path in results]
+    again = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert again.stdout == first.stdout
+    assert [path.stat().st_mtime_ns for path in results] == changed
