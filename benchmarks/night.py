@@ -155,14 +155,19 @@ def events(ids: list[Tensor]) -> np.ndarray:
     return np.stack([steps, torch.cat(ids).numpy()], axis=1)
 
 
-def event(regime: Regime, dtype: torch.dtype) -> list[np.ndarray]:
-    """The same night by the engine, one thread."""
-    network = SpikingNetwork(
+def twin(regime: Regime, dtype: torch.dtype) -> SpikingNetwork:
+    """The network of a regime, before its night."""
+    return SpikingNetwork(
         [w.to(dtype, copy=True) for w in regime.weights],
         regime.gains,
         regime.thresholds,
         rules=[regime.rule] * 3,
     )
+
+
+def event(regime: Regime, dtype: torch.dtype) -> list[np.ndarray]:
+    """The same night by the engine, one thread."""
+    network = twin(regime, dtype)
     recorder = MemoryRecorder()
     Event(threads=1).run(network, regime.chunks, recorder)
     return recorder.events()

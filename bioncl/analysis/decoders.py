@@ -11,6 +11,7 @@ classes apart.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,3 +108,34 @@ def logistic_decoder(
     weights, bias = np.full((classes, patterns.shape[1]), np.nan), np.zeros(classes)
     weights[seen], bias[seen] = found * np.sqrt(patterns.shape[1]), offset
     return Decoder(weights, bias, 1.0)
+
+
+def held_out_accuracy(
+    train: Callable[[NDArray, NDArray[np.int64]], Decoder],
+    activations: NDArray,
+    labels: NDArray[np.int64],
+    folds: int = 5,
+) -> float:
+    """Share of awake examples that a decoder trained without them decodes rightly.
+
+    The examples of each class are dealt out to the folds in turn. NaN if a class has only one.
+
+    Args:
+        train: Makes a decoder of the same classes from activations and labels.
+        activations: Awake activations [examples, neurons].
+        labels: Classes of the examples: int64 [examples].
+        folds: How many parts.
+    """
+    own = labels[:, None] == labels
+    turn = np.tril(own, -1).sum(axis=1)
+    if not len(labels) or own.sum(axis=1).min() < 2:
+        return float("nan")
+    fold = turn % min(folds, int(own.sum(axis=1).min()))
+    right = 0
+    for part in range(int(fold.max()) + 1):
+        held = fold == part
+        scores = train(activations[~held], labels[~held]).scores(activations[held])
+        ranked = np.where(np.isnan(scores), -np.inf, scores)
+        known = ~np.isnan(scores).all(axis=1)
+        right += int((known & (ranked.argmax(axis=1) == labels[held])).sum())
+    return right / len(labels)

@@ -63,6 +63,11 @@ class NightView:
     start: int
     stop: int
 
+    @property
+    def name(self) -> str:
+        """The file and the night, for messages."""
+        return f"{self.trace.path}, night {self.night.index},"
+
     def layers(self, names: Sequence[str], default: Sequence[str]) -> list[str]:
         """`names` in the file's order, or `default` if there are none.
 
@@ -126,6 +131,14 @@ class NightView:
         before, after = (self._array(f"awake/{when}/{layer}") for when in ("before", "after"))
         return AwakeExamples(before, after, labels)
 
+    def confusion(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Decisions on the test data before and after: int64 [labels, outputs] each.
+
+        Raises:
+            TraceError: The file holds none, or the night was not finished.
+        """
+        return self._array("confusion/before"), self._array("confusion/after")
+
     def new_classes(self) -> NDArray[np.bool_] | None:
         """Which of `classes` came with the task of this night: bool [classes].
 
@@ -145,6 +158,32 @@ class NightView:
     def output_rows(self) -> bool:
         """Whether row c of the output layer's weights is the class with label c."""
         return self.trace.settings.get("model", {}).get("head") in {"single", "masked"}
+
+    def class_of_output(self) -> NDArray[np.int64]:
+        """The class that each neuron of the output layer stands for: int64 [outputs].
+
+        Raises:
+            TraceError: The settings do not tell, as with a head that has a part for each task.
+        """
+        if not self.output_rows():
+            hint = 'They are told where model.head is "single" or "masked".'
+            message = f"{self.name} does not tell which output stands for which class"
+            raise TraceError(describe(message, hint=hint))
+        return np.arange(self.trace.sizes[self.trace.layers[-1]])
+
+    def ages(self, classes: NDArray[np.int64]) -> NDArray[np.str_]:
+        """For each label "old", "new" (of the task of this night) or "–": str [labels].
+
+        "–" stands for a class not seen so far, and for all where old and new cannot be told apart.
+        """
+        if "awake/classes" not in self.trace.array_names(self.night.index):
+            return np.full(len(classes), "–")
+        seen, new = self.classes, self.new_classes()
+        if new is None:
+            return np.full(len(classes), "–")
+        return np.where(
+            np.isin(classes, seen[new]), "new", np.where(np.isin(classes, seen), "old", "–")
+        )
 
     def weights(self, name: str) -> LayerWeights:
         """Weights of a layer around the night.
@@ -169,7 +208,7 @@ class NightView:
         known = self.trace.weight_names(self.night.index)
         if not known:
             hint = "Weights are written at the end of a night."
-            raise TraceError(describe(f"{self._name()} holds no weights", hint=hint))
+            raise TraceError(describe(f"{self.name} holds no weights", hint=hint))
         return [name for name in self.trace.layers if name in known]
 
     def _classes_in_settings(self) -> list[int]:
@@ -185,13 +224,10 @@ class NightView:
             return self.trace.array(name, self.night.index)
         if any(other.startswith("awake/") for other in known):
             hint = "The night was not finished." if not self.night.complete else ""
-            raise TraceError(describe(f"{self._name()} holds no '{name}'", hint=hint))
-        message = f"{self._name()} holds no awake activations"
+            raise TraceError(describe(f"{self.name} holds no '{name}'", hint=hint))
+        what = "confusion matrices" if name.startswith("confusion/") else "awake activations"
         hint = "They are recorded if the setting trace.examples is above 0 (default 20)."
-        raise TraceError(describe(message, hint=hint))
-
-    def _name(self) -> str:
-        return f"{self.trace.path}, night {self.night.index},"
+        raise TraceError(describe(f"{self.name} holds no {what}", hint=hint))
 
 
 def night_view(

@@ -40,6 +40,7 @@ class RatesSummary:
         spikes: All their spikes.
         mean_hz: Mean rate of its neurons.
         silent: Share of its neurons that never fired.
+        mean_isi_ms: Mean over neurons of the mean interval between their spikes.
         mean_cv: Mean of `cv` over the neurons that have one.
         mean_fano: Mean of `fano` likewise.
         rates_hz: Rate of each neuron [neurons].
@@ -51,6 +52,7 @@ class RatesSummary:
     spikes: int
     mean_hz: float
     silent: float
+    mean_isi_ms: float
     mean_cv: float
     mean_fano: float
     rates_hz: NDArray[np.float64]
@@ -63,7 +65,8 @@ def rates_summary(view: NightView, layer: str, width: int = 100) -> RatesSummary
     neurons, events = view.trace.sizes[layer], view.events(layer)
     counts = np.bincount(events[:, 1], minlength=neurons)
     rates = mean_rates(counts, view.stop - view.start, view.trace.step_ms)
-    cv = coefficient_of_variation(intervals(events, neurons))
+    gaps = intervals(events, neurons)
+    cv = coefficient_of_variation(gaps)
     windows = regular_windows(view.stop - view.start, width) + view.start
     fano = fano_factor(view.window_counts(layer, windows))
     return RatesSummary(
@@ -71,6 +74,7 @@ def rates_summary(view: NightView, layer: str, width: int = 100) -> RatesSummary
         spikes=int(counts.sum()),
         mean_hz=float(rates.mean()),
         silent=float((counts == 0).mean()),
+        mean_isi_ms=float(mean_of_defined(gaps.mean()) * view.trace.step_ms),
         mean_cv=float(mean_of_defined(cv)),
         mean_fano=float(mean_of_defined(fano)),
         rates_hz=rates,

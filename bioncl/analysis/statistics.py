@@ -8,6 +8,7 @@ one. For a Poisson process each of these measures is 1; for a clock, 0.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,6 +55,27 @@ def intervals(events: NDArray[np.int64], neurons: int) -> Intervals:
     owners = keys // span
     same = owners[1:] == owners[:-1]
     return Intervals(neurons, owners[1:][same], np.diff(keys)[same])
+
+
+def interval_histogram(
+    pieces: Iterable[NDArray[np.int64]], neurons: int, edges: NDArray
+) -> NDArray[np.int64]:
+    """How many intervals of all neurons lie in each bin: int64 [bins].
+
+    Args:
+        pieces: The spikes in order of time, in any number of pieces, as `intervals` takes them.
+        neurons: Neurons of the layer.
+        edges: Of the bins in steps, ascending [bins + 1].
+    """
+    counts = np.zeros(len(edges) - 1, np.int64)
+    latest = np.full(neurons, -1, np.int64)
+    for piece in pieces:
+        known = np.flatnonzero(latest >= 0)
+        earlier = np.stack([latest[known], known], axis=1)
+        lengths = intervals(np.concatenate([earlier, piece]), neurons).lengths
+        counts += np.histogram(lengths, edges)[0]
+        np.maximum.at(latest, piece[:, 1], piece[:, 0])
+    return counts
 
 
 def coefficient_of_variation(gaps: Intervals) -> NDArray[np.float64]:

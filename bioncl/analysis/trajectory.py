@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bioncl.analysis.fitting import check_positive, check_same_layers
+from bioncl.analysis.fitting import check_positive, check_same_layers, check_same_shape
 from bioncl.analysis.undefined import divide
 
 _BLOCK = 1 << 17  # weights at a time, so that memory stays small
@@ -47,23 +47,47 @@ def trajectory(snapshots: Sequence[Sequence[NDArray]], components: int = 3) -> T
         check_same_layers(snapshots[0], snapshot, "snapshots")
     gram = np.zeros((count, count))
     for layer in zip(*snapshots, strict=True):
-        gram += _products([weights.reshape(-1) for weights in layer])
-    gram -= gram.mean(axis=0)
-    gram -= gram.mean(axis=1, keepdims=True)
-    values, vectors = np.linalg.eigh(gram)
-    values = values[::-1].clip(min=0.0)
-    coordinates = (vectors[:, ::-1] * np.sqrt(values))[:, :components]
-    signs = np.sign(
-        coordinates[np.abs(coordinates).argmax(axis=0), np.arange(coordinates.shape[1])]
-    )
-    return Trajectory(coordinates * signs, divide(values, values.sum())[:components])
+        gram += layer_products(layer)
+    return trajectory_of(gram, components)
 
 
-def _products(vectors: list[NDArray]) -> NDArray[np.float64]:
-    """Scalar products of all pairs, each vector taken less the first: [vectors, vectors]."""
+def layer_products(snapshots: Sequence[NDArray]) -> NDArray[np.float64]:
+    """Products of all pairs of snapshots, each taken less the first: [snapshots, snapshots].
+
+    Those of several layers add up to those of all their weights, so that layers can be read from a
+    file one by one.
+
+    Args:
+        snapshots: One layer's weights [post, pre] at each time.
+
+    Raises:
+        InputError: Shapes differ.
+    """
+    for weights in snapshots:
+        check_same_shape(snapshots[0], weights, "snapshots")
+    vectors = [weights.reshape(-1) for weights in snapshots]
     total = np.zeros((len(vectors), len(vectors)))
-    for start in range(0, len(vectors[0]), _BLOCK):
+    for start in range(0, vectors[0].size, _BLOCK):
         block = np.stack([v[start : start + _BLOCK] for v in vectors]).astype(np.float64)
         block -= block[0].copy()  # small differences of large weights keep their digits
         total += block @ block.T
     return total
+
+
+def trajectory_of(products: NDArray[np.float64], components: int = 3) -> Trajectory:
+    """PCA from `layer_products` [snapshots, snapshots], or a sum of them."""
+    gram = products - products.mean(axis=0)
+    gram -= gram.mean(axis=1, keepdims=True)
+    values, vectors = np.linalg.eigh(gram)
+    values = values[::-1].clip(min=0.0)
+    coordinates = (vectors[:, ::-1] * np.sqrt(values))[:, :components]
+    largest = np.abs(coordinates).argmax(axis=0)
+    signs = np.sign(coordinates[largest, np.arange(coordinates.shape[1])])
+    return Trajectory(coordinates * signs, divide(values, values.sum())[:components])
+
+
+def path_lengths(products: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance from each snapshot to the next: float64 [snapshots − 1]."""
+    own = np.diagonal(products)
+    squares = own[1:] + own[:-1] - 2 * np.diagonal(products, 1)
+    return np.sqrt(squares.clip(min=0.0))

@@ -141,7 +141,7 @@ def show_result(result: RunResult, out: Path, figures: list[Path]) -> None:
 
 def accuracy_rows(values: dict[str, Any]) -> list[tuple[str, ...]]:
     """A table: accuracy on each task after the last one, before and after its night."""
-    head = ("", *(f"task {i + 1}" for i in range(len(values["tasks"]))), "all")
+    head = ("", *(f"task {i}" for i in range(len(values["tasks"]))), "all")
     if "accuracy_awake" not in values:
         return [head, _row("after the last task", values["accuracy"][-1], values["acc"])]
     return [

@@ -80,7 +80,7 @@ def sleep(
             }
         )
         return
-    head = ("", *(f"task {i + 1}" for i in range(len(before.tasks))), "all")
+    head = ("", *(f"task {i}" for i in range(len(before.tasks))), "all")
     rows = [
         (label, *(f"{100 * a:.1f}" for a in (*scores.tasks, scores.all)))
         for label, scores in (("awake", before), ("after the night", after))

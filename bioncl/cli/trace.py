@@ -1,115 +1,43 @@
-"""`bioncl trace`: what a recorded run holds, night by night."""
+"""`bioncl trace`: the table of its commands."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from bioncl.cli.options import json_option, print_json, print_table
-from bioncl.cli.trace_compare import compare
-from bioncl.cli.trace_export import export
-from bioncl.cli.trace_figures import raster, rates
-from bioncl.cli.trace_options import file_argument, night_option, number, percent, plain, title_of
-from bioncl.cli.trace_replay import replay
-from bioncl.cli.trace_sparseness import sparseness
-from bioncl.cli.trace_weights import weights
+from bioncl.cli.lazy import LazyGroup
 
-if TYPE_CHECKING:
-    from bioncl.traces.hdf5_reader import Night, Trace
+COMMANDS = {
+    "info": ("bioncl.cli.trace_info:info", "What it holds: settings, layers, nights, accuracies."),
+    "raster": ("bioncl.cli.trace_figures:raster", "Draw the spikes of a night."),
+    "rates": ("bioncl.cli.trace_figures:rates", "How often and how regularly the layers fire."),
+    "membrane": ("bioncl.cli.trace_membrane:membrane", "Membrane potentials of some neurons."),
+    "classes": ("bioncl.cli.trace_classes:classes", "Output spikes of each class."),
+    "replay": ("bioncl.cli.trace_replay:replay", "Which classes a night replays, and when."),
+    "order": ("bioncl.cli.trace_order:order", "In which order classes are replayed."),
+    "reactivation": (
+        "bioncl.cli.trace_reactivation:reactivation",
+        "Whether the neurons most active for a class awake fire more asleep.",
+    ),
+    "decode": ("bioncl.cli.trace_decode:decode", "Read sleep with a decoder trained awake."),
+    "sparseness": ("bioncl.cli.trace_sparseness:sparseness", "How sparse the awake code is."),
+    "confusion": ("bioncl.cli.trace_confusion:confusion", "Decisions before and after a night."),
+    "weights": ("bioncl.cli.trace_weights:weights", "What a night did to the weights."),
+    "groups": ("bioncl.cli.trace_groups:groups", "What it did to synapses of old and new tasks."),
+    "trajectory": (
+        "bioncl.cli.trace_trajectory:trajectory",
+        "The path of the weights, all nights.",
+    ),
+    "line": ("bioncl.cli.trace_line:line", "Loss and accuracy from awake to asleep weights."),
+    "compare": ("bioncl.cli.trace_compare:compare", "Two nights side by side."),
+    "report": ("bioncl.cli.trace_report:report", "All nights as one page for a browser."),
+    "export": ("bioncl.cli.trace_export:export", "Write the spikes for other tools."),
+}
 
 
-@click.group()
+@click.group(cls=LazyGroup, table=COMMANDS)
 def trace() -> None:
     """Look into the nights of a recorded run.
 
     FILE is the trace.h5 that `bioncl run` writes into its folder, or what `bioncl sleep --trace`
-    wrote. Nights are counted from 0, steps from the start of their night.
+    wrote. Nights and tasks are counted from 0, steps from the start of their night.
     """
-
-
-@trace.command()
-@file_argument
-@night_option
-@json_option
-def info(file: Path, night: int | None, as_json: bool) -> None:
-    """What the trace FILE holds: layers, nights, spikes, accuracies.
-
-    With --night, of one night only.
-    """
-    from bioncl.analysis.night import night_view
-    from bioncl.traces.hdf5_reader import open_trace
-
-    with open_trace(file) as opened:
-        nights = opened.nights if night is None else [night_view(opened, night).night]
-        found = plain(_described(opened, nights))
-    if as_json:
-        print_json(found)
-    else:
-        _show(found)
-
-
-def _described(trace: Trace, nights: list[Night]) -> dict[str, Any]:
-    return {
-        "file": str(trace.path),
-        "bytes": trace.path.stat().st_size,
-        "title": title_of(trace),
-        "created": trace.created,
-        "versions": trace.versions,
-        "complete": trace.complete,
-        "step_ms": trace.step_ms,
-        "layers": trace.sizes,
-        "nights": [_night(trace, night) for night in nights],
-        "settings": trace.settings,
-    }
-
-
-def _night(trace: Trace, night: Night) -> dict[str, Any]:
-    counts = {layer: trace.counts(layer, night.index) for layer in trace.layers}
-    seconds = max(night.recorded, 1) * trace.step_ms / 1000
-    return {
-        "index": night.index,
-        "task": night.task,
-        "steps": night.steps,
-        "recorded": night.recorded,
-        "complete": night.complete,
-        "spikes": {layer: int(count.sum()) for layer, count in counts.items()},
-        "rates_hz": {layer: float(count.mean() / seconds) for layer, count in counts.items()},
-        "weights": trace.weight_names(night.index),
-        "arrays": trace.array_names(night.index),
-        "facts": night.facts,
-    }
-
-
-def _show(found: dict[str, Any]) -> None:
-    sizes = ", ".join(f"{name} {neurons}" for name, neurons in found["layers"].items())
-    versions = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    state = "complete" if found["complete"] else "not finished"
-    click.echo(f"{found['file']}: {found['title']}")
-    click.echo(f"size     {found['bytes'] / 1e6:.1f} MB, {state}, begun {found['created']}")
-    click.echo(f"written  by {versions}")
-    click.echo(f"layers   {sizes}")
-    if not found["nights"]:
-        return click.echo("nights   none")
-    layers = list(found["layers"])
-    head = ("NIGHT", "TASK", "STEPS", "BEFORE %", "AFTER %", *(f"{name} SPIKES" for name in layers))
-    print_table([head, *(_row(night, "spikes", ",d") for night in found["nights"])])
-    click.echo()
-    head = ("NIGHT", "TASK", "STEPS", "BEFORE %", "AFTER %", *(f"{name} Hz" for name in layers))
-    return print_table([head, *(_row(night, "rates_hz", ".3g") for night in found["nights"])])
-
-
-def _row(night: dict[str, Any], what: str, form: str) -> tuple[str, ...]:
-    steps = f"{night['recorded']:,}"
-    if not night["complete"]:
-        steps += f" of {night['steps']:,}"
-    accuracies = (
-        percent(night["facts"].get(f"accuracy_all_{when}")) for when in ("before", "after")
-    )
-    numbers = (number(value, form) for value in night[what].values())
-    return (str(night["index"]), str(night["task"]), steps, *accuracies, *numbers)
-
-
-for command in (raster, rates, replay, sparseness, weights, compare, export):
-    trace.add_command(command)

@@ -1,21 +1,30 @@
-"""What the commands of `bioncl trace` share: options, opening, and how numbers are shown."""
+"""What the commands of `bioncl trace` share: options, opening, and how numbers are shown.
+
+Most commands look at one night. `about_night` gives them their options and hands them what was
+asked for as one `Asked`, which opens the file, draws the figure and makes the JSON object.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from bioncl.cli.options import json_option
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from bioncl.analysis.night import NightView
     from bioncl.traces.hdf5_reader import Trace
+
+Option = Callable[[Any], Any]
 
 NOTHING = "–"
 
@@ -39,8 +48,37 @@ window_option = click.option(
     show_default=True,
     help="Steps of a window.",
 )
+shuffles_option = click.option(
+    "--shuffles", type=click.IntRange(min=1), default=1000, show_default=True, help="For p-values."
+)
 seed_option = click.option("--seed", type=click.IntRange(min=0), default=0, help="Of the shuffles.")
+control_option = click.option(
+    "--control",
+    type=click.Choice(["neurons", "time"]),
+    default="neurons",
+    show_default=True,
+    help="What is shuffled: which neuron is which, or when each fired (stricter).",
+)
+templates_option = click.option(
+    "--templates",
+    type=click.Choice(["specific", "means"]),
+    default="specific",
+    show_default=True,
+    help="Compare with class means less their common part, or with the means themselves.",
+)
+REPLAY_OPTIONS = (
+    window_option,
+    shuffles_option,
+    seed_option,
+    control_option,
+    templates_option,
+)
+"""The fields of `ReplaySettings`."""
+
 out_option = click.option("--out", type=click.Path(path_type=Path), help="Folder for a figure.")
+needed_out_option = click.option(
+    "--out", type=click.Path(path_type=Path), required=True, help="Folder for the figure."
+)
 format_option = click.option(
     "--format",
     "formats",
@@ -50,6 +88,110 @@ format_option = click.option(
     show_default=True,
     help="Format of the figure; may be repeated.",
 )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command about one night was asked for.
+
+    Attributes:
+        command: Its name.
+        file: The trace.
+        night: Index of the night; None for the last.
+        layers: Names of layers; none for the command's own choice.
+        start: First step.
+        stop: The step after the last; None for the end of the night.
+        out: Folder for the figure; None for no figure.
+        formats: Of the figure.
+        as_json: Whether to print JSON.
+    """
+
+    command: str
+    file: Path
+    night: int | None
+    layers: tuple[str, ...]
+    start: int
+    stop: int | None
+    out: Path | None
+    formats: tuple[str, ...]
+    as_json: bool
+
+    def opened(self) -> AbstractContextManager[NightView]:
+        """The night, with its trace open for the time of a block."""
+        return opened(self.file, self.night, self.start, self.stop)
+
+    def answer(
+        self, view: NightView, found: Mapping[str, Any], draw: Callable[[], Figure]
+    ) -> dict[str, Any]:
+        """The JSON object: where from, what was found, and the figure, which is drawn if asked."""
+        where = {
+            "file": str(view.trace.path),
+            "night": view.night.index,
+            "task": view.night.task,
+            "from": view.start,
+            "to_step": view.stop,
+        }
+        name = f"{self.command}-night{view.night.index}"
+        figures = drawn(self.out, self.formats, name, draw)
+        return {**where, **plain(found), "figures": figures}
+
+
+def drawn(
+    out: Path | None, formats: Sequence[str], name: str, draw: Callable[[], Figure]
+) -> list[str]:
+    """Draw a figure into the folder `out` and return its files; none if there is no folder."""
+    if out is None:
+        return []
+    from bioncl.report import style
+
+    with style.styled():
+        return [str(path) for path in style.save(draw(), out, name, formats)]
+
+
+def about_night(
+    *own: Option, layers: bool = True, steps: bool = False, out: Option = out_option
+) -> Callable[[Callable[..., None]], click.Command]:
+    """A command about one night of FILE: the function gets an `Asked` and its `own` options.
+
+    Args:
+        own: Further options, by the names of the function's arguments.
+        layers: Whether layers can be chosen.
+        steps: Whether steps can be chosen.
+        out: The option for the folder.
+    """
+    options = [file_argument, night_option]
+    options += [layer_option] if layers else []
+    options += [from_option, to_option] if steps else []
+    options += [*own, out, format_option, json_option]
+
+    def decorate(function: Callable[..., None]) -> click.Command:
+        @wraps(function)
+        def command(
+            *,
+            file: Path,
+            night: int | None,
+            out: Path | None,
+            formats: tuple[str, ...],
+            as_json: bool,
+            layers: tuple[str, ...] = (),
+            start: int = 0,
+            stop: int | None = None,
+            **own: object,
+        ) -> None:
+            name = function.__name__
+            asked = Asked(name, file, night, layers, start, stop, out, formats, as_json)
+            function(asked, **own)
+
+        return click.command()(with_options(command, options))
+
+    return decorate
+
+
+def with_options(command: Callable[..., None], options: Sequence[Option]) -> Callable[..., None]:
+    """`command` with these options, in their order."""
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @contextmanager
@@ -64,22 +206,6 @@ def opened(
         yield night_view(trace, night, start, stop)
 
 
-def drawn(
-    view: NightView,
-    out: Path | None,
-    name: str,
-    formats: Sequence[str],
-    draw: Callable[[], Figure],
-) -> list[Path]:
-    """Draw a figure into the folder `out` and return its files; none if there is no folder."""
-    if out is None:
-        return []
-    from bioncl.report import style
-
-    with style.styled():
-        return style.save(draw(), out, f"{name}-night{view.night.index}", formats)
-
-
 def title_of(trace: Trace) -> str:
     """What ran: the run's title, or its stream and methods."""
     settings = trace.settings
@@ -92,24 +218,11 @@ def title_of(trace: Trace) -> str:
 
 
 def heading(view: NightView) -> str:
-    """Title of a figure about this night, counted as in the other figures, from 1."""
-    return f"{title_of(view.trace)}: night {view.night.index + 1}"
+    """Title of a figure about this night."""
+    return f"{title_of(view.trace)}: night {view.night.index}"
 
 
-def answer(view: NightView, layers: Mapping[str, Any], figures: Sequence[Path]) -> dict[str, Any]:
-    """The JSON object of a command about one night: where from, each layer, the figures drawn."""
-    return {
-        "file": str(view.trace.path),
-        "night": view.night.index,
-        "task": view.night.task,
-        "from": view.start,
-        "to_step": view.stop,
-        "layers": plain(layers),
-        "figures": [str(path) for path in figures],
-    }
-
-
-def show_figures(figures: Sequence[Path]) -> None:
+def show_figures(figures: Sequence[str]) -> None:
     """Print where the figures are."""
     for path in figures:
         click.echo(f"figure   {path}")

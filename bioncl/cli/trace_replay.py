@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from bioncl.cli.options import json_option, print_json, print_table
+from bioncl.cli.options import print_json, print_table
 from bioncl.cli.trace_options import (
     NOTHING,
-    answer,
-    drawn,
-    file_argument,
-    format_option,
-    from_option,
+    REPLAY_OPTIONS,
+    Asked,
+    about_night,
     heading,
-    layer_option,
-    night_option,
     number,
-    opened,
-    out_option,
     percent,
-    seed_option,
     show_figures,
-    to_option,
-    window_option,
 )
 
 if TYPE_CHECKING:
@@ -34,69 +24,31 @@ if TYPE_CHECKING:
 _SHOWN = 60
 
 
-@click.command()
-@file_argument
-@night_option
-@layer_option
-@from_option
-@to_option
-@window_option
-@click.option(
-    "--shuffles", type=click.IntRange(min=1), default=1000, show_default=True, help="For p-values."
-)
-@seed_option
-@click.option(
-    "--control",
-    type=click.Choice(["neurons", "time"]),
-    default="neurons",
-    show_default=True,
-    help="What is shuffled: which neuron is which, or when each fired (stricter).",
-)
-@click.option(
-    "--templates",
-    type=click.Choice(["specific", "means"]),
-    default="specific",
-    show_default=True,
-    help="Compare with class means less their common part, or with the means themselves.",
-)
-@out_option
-@format_option
-@json_option
-def replay(
-    file: Path,
-    night: int | None,
-    layers: tuple[str, ...],
-    start: int,
-    stop: int | None,
-    window: int,
-    shuffles: int,
-    seed: int,
-    control: Literal["neurons", "time"],
-    templates: Literal["specific", "means"],
-    out: Path | None,
-    formats: tuple[str, ...],
-    as_json: bool,
-) -> None:
+@about_night(*REPLAY_OPTIONS, steps=True)
+def replay(asked: Asked, **settings: Any) -> None:
     """Which classes a night of the trace FILE replays, and when.
 
     The spike counts of each window are correlated with the awake activity of each class (r), and
     compared with shuffled ones. A window is decoded as its best class if that is more than chance
     (q up to 0.05). By default of all layers but the input, whose spikes are the drive.
     """
-    with opened(file, night, start, stop) as view:
+    with asked.opened() as view:
         from bioncl.analysis.night_summaries import ReplaySettings, replay_summary
         from bioncl.report.replay import replay_figure
 
-        how = ReplaySettings(window, shuffles, seed, control, templates)
-        names = view.layers(layers, view.trace.layers[1:])
-        found = {name: replay_summary(view, name, how) for name in names}
-        figures = drawn(view, out, "replay", formats, lambda: replay_figure(heading(view), found))
-        result = answer(view, found, figures) | {"how": vars(how)}
-    if as_json:
-        return print_json(result)
-    for name, one in found.items():
+        how = ReplaySettings(**settings)
+        names = view.layers(asked.layers, view.trace.layers[1:])
+        layers = {name: replay_summary(view, name, how) for name in names}
+        found = asked.answer(
+            view,
+            {"layers": layers, "how": vars(how)},
+            lambda: replay_figure(heading(view), layers),
+        )
+    if asked.as_json:
+        return print_json(found)
+    for name, one in layers.items():
         _show(name, one)
-    return show_figures(figures)
+    return show_figures(found["figures"])
 
 
 def _show(layer: str, found: ReplaySummary) -> None:

@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from bioncl.cli.options import json_option, print_json, print_table
-from bioncl.cli.trace_options import (
-    answer,
-    drawn,
-    file_argument,
-    format_option,
-    heading,
-    layer_option,
-    night_option,
-    number,
-    opened,
-    out_option,
-    show_figures,
-)
+from bioncl.cli.options import print_json, print_table
+from bioncl.cli.trace_options import Asked, about_night, heading, number, show_figures
 
 if TYPE_CHECKING:
     from bioncl.analysis.night_summaries import WeightsSummary
@@ -31,46 +18,34 @@ _UNKNOWN = (
 )
 
 
-@click.command()
-@file_argument
-@night_option
-@layer_option
-@out_option
-@format_option
-@json_option
-def weights(
-    file: Path,
-    night: int | None,
-    layers: tuple[str, ...],
-    out: Path | None,
-    formats: tuple[str, ...],
-    as_json: bool,
-) -> None:
+@about_night()
+def weights(asked: Asked) -> None:
     """What a night of the trace FILE did to the weights into each layer.
 
     RELATIVE is the norm of the change over that of the weights before. STABLE RANK counts the
     directions that matter. Rows of the output are its classes, of earlier tasks and of this one.
     """
-    with opened(file, night) as view:
+    with asked.opened() as view:
         from bioncl.analysis.night_summaries import weights_summary
         from bioncl.report.weights import weights_figure
 
-        names = view.layers(layers, view.weight_names())
+        names = view.layers(asked.layers, view.weight_names())
         arrays = {name: view.weights(name) for name in names}
-        found = {name: weights_summary(view, name) for name in names}
-        figures = drawn(
-            view, out, "weights", formats, lambda: weights_figure(heading(view), arrays)
-        )
+        layers = {name: weights_summary(view, name) for name in names}
         complete = all(one.before is not None for one in arrays.values())
-        result = answer(view, found, figures) | {"weights_before": complete}
-    if as_json:
-        return print_json(result)
-    print_table([_HEAD, *(_row(name, one) for name, one in found.items())])
-    for name, one in found.items():
+        found = asked.answer(
+            view,
+            {"layers": layers, "weights_before": complete},
+            lambda: weights_figure(heading(view), arrays, layers),
+        )
+    if asked.as_json:
+        return print_json(found)
+    print_table([_HEAD, *(_row(name, one) for name, one in layers.items())])
+    for name, one in layers.items():
         _show_rows(name, one)
     if not complete:
         click.echo(_UNKNOWN)
-    return show_figures(figures)
+    return show_figures(found["figures"])
 
 
 _HEAD = ("LAYER", "SYNAPSES", "UP", "DOWN", "UNCHANGED", "MEAN", "RELATIVE", "STABLE RANK", "AFTER")

@@ -116,7 +116,7 @@ def make_night_log(config: RunConfig, learner: Learner, path: Path | None) -> Ni
     trace = TraceFile(
         path,
         layers,
-        settings=config.resolved,
+        settings={"settings": config.name, **config.resolved},
         compressed=config.trace.compressed,
         keep_before=config.trace.weights_before,
     )

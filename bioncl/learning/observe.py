@@ -28,15 +28,46 @@ MEAN_EXAMPLES = 100
 Arrays = dict[str, NDArray[Any]]
 
 
+class Observation:
+    """What is noted around one night; made before it, since sampling goes through all old data."""
+
+    def __init__(self, learner: Learner) -> None:
+        """Choose the examples: of each class seen so far the first `learner.observed`."""
+        self._learner = learner
+        self._many = sample(learner, max(MEAN_EXAMPLES, learner.observed))
+        self._few = first_of_each(self._many, learner.observed)
+
+    def before(self, scores: Scores) -> Arrays:
+        """What to note before the night."""
+        y = self._many.y.numpy()
+        classes = np.unique(y)
+        means = {
+            f"awake/means/{name}": np.stack([a[y == c].mean(0) for c in classes])
+            for name, a in layer_activations(self._learner.model, self._many).items()
+        }
+        facts = {"awake/classes": classes, "awake/labels": self._few.y.numpy()}
+        return facts | means | self._examples("before") | _confusion(scores, "before")
+
+    def after(self, scores: Scores) -> Arrays:
+        """What to note after the night, for the same examples."""
+        return self._examples("after") | _confusion(scores, "after")
+
+    def _examples(self, when: str) -> Arrays:
+        arrays = layer_activations(self._learner.model, self._few)
+        return {f"awake/{when}/{name}": a.astype(np.float16) for name, a in arrays.items()}
+
+
 def sample(learner: Learner, per_class: int) -> Examples:
     """The first `per_class` training examples of each class seen so far, class by class."""
-    parts: dict[int, list[Examples]] = {}
-    for index in range(learner.task.index + 1):
-        train = learner.stream.task(index).train
-        for label in train.y.unique().tolist():
-            chosen = (train.y == label).nonzero().flatten()[:per_class]
-            parts.setdefault(label, []).append(train.select(chosen))
-    return joined([joined(parts[label]).first(per_class) for label in sorted(parts)])
+    earlier = [learner.stream.task(index).train for index in range(learner.task.index)]
+    parts = [first_of_each(train, per_class) for train in (*earlier, learner.task.train)]
+    return first_of_each(joined(parts), per_class)
+
+
+def first_of_each(examples: Examples, count: int) -> Examples:
+    """The first `count` examples of each class, class by class."""
+    places = [(examples.y == c).nonzero().flatten()[:count] for c in examples.y.unique()]
+    return examples.select(torch.cat(places))
 
 
 def layer_activations(model: Backbone, examples: Examples) -> Arrays:
@@ -49,30 +80,6 @@ def layer_activations(model: Backbone, examples: Examples) -> Arrays:
     model.train(was_training)
     arrays = {"input": examples.x.flatten(1).numpy()}
     return arrays | {n: a.cpu().numpy() for n, a in zip(model.layers, found, strict=True)}
-
-
-def before_night(learner: Learner, scores: Scores) -> Arrays:
-    """What to note before the night."""
-    many = sample(learner, max(MEAN_EXAMPLES, learner.observed))
-    classes = many.y.unique()
-    means = {
-        f"awake/means/{name}": np.stack([a[(many.y == c).numpy()].mean(0) for c in classes])
-        for name, a in layer_activations(learner.model, many).items()
-    }
-    few = sample(learner, learner.observed)
-    facts = {"awake/classes": classes.numpy(), "awake/labels": few.y.numpy()}
-    return facts | means | _examples(learner, few, "before") | _confusion(scores, "before")
-
-
-def after_night(learner: Learner, scores: Scores) -> Arrays:
-    """What to note after the night, for the same examples."""
-    few = sample(learner, learner.observed)
-    return _examples(learner, few, "after") | _confusion(scores, "after")
-
-
-def _examples(learner: Learner, few: Examples, when: str) -> Arrays:
-    arrays = layer_activations(learner.model, few)
-    return {f"awake/{when}/{name}": a.astype(np.float16) for name, a in arrays.items()}
 
 
 def _confusion(scores: Scores, when: str) -> Arrays:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 from bioncl.learning.learner import Learner
 from bioncl.learning.method import Method
-from bioncl.learning.observe import after_night, before_night
+from bioncl.learning.observe import Observation
 from bioncl.nights.night import NightReport, sleep
 from bioncl.nights.settings import NightSettings
 from bioncl.seeding import numpy_generator
@@ -51,8 +51,9 @@ class SRC(Method):
         steps = self.sleep.steps_of(task.index)
         before = learner.scores()
         with learner.night_log(task.index, steps) as recorder:
-            if learner.observed:
-                recorder.arrays(before_night(learner, before))
+            observation = Observation(learner) if learner.observed else None
+            if observation:
+                recorder.arrays(observation.before(before))
             report = sleep(
                 learner.model,
                 self.seen(learner, task),
@@ -64,8 +65,8 @@ class SRC(Method):
             )
             learner.changed()
             after = learner.scores()
-            if learner.observed:
-                recorder.arrays(after_night(learner, after))
+            if observation:
+                recorder.arrays(observation.after(after))
             recorder.facts(
                 {
                     "task": task.index,

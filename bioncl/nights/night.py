@@ -17,6 +17,7 @@ from torch import Tensor
 
 from bioncl.errors import UnsupportedError, describe
 from bioncl.models.backbone import Backbone, LinearLayer
+from bioncl.nights.record import bias_arrays, twin_facts
 from bioncl.nights.settings import NightSettings
 from bioncl.plasticity import PlasticityRule
 from bioncl.progress import Progress
@@ -93,7 +94,9 @@ def sleep(
     report = _report(network, before, counting.totals, settings.engine, steps, seconds)
     arrays = [[w.numpy() for w in ws] for ws in (before, network.weights)]
     recorder.weights(list(network.names), arrays[0], arrays[1])
-    recorder.facts(asdict(report))
+    if biases := bias_arrays(model):
+        recorder.arrays(biases)
+    recorder.facts({**asdict(report), "twin": twin_facts(network, bias_factor(settings))})
     return report
 
 
@@ -120,6 +123,15 @@ def twin(model: Backbone, seen: Examples, settings: NightSettings) -> SpikingNet
 def peak(settings: NightSettings) -> float:
     """Spike probability of an input whose intensity is 1, before clipping."""
     return 2.0 * settings.dt * settings.rate
+
+
+def bias_factor(settings: NightSettings) -> float:
+    """What the twin's biases are multiplied with.
+
+    An input of intensity x fires with probability peak·x, so the drive of W is peak·(W x) on
+    average; scaling the bias alike keeps the proportion that the awake network has.
+    """
+    return min(1.0, peak(settings))
 
 
 def as_seen(examples: Examples) -> Seen:
@@ -150,11 +162,9 @@ class Counting:
 
 
 def _bias(layer: LinearLayer, settings: NightSettings, dtype: torch.dtype) -> Tensor | None:
-    # An input of intensity x fires with probability peak·x, so the drive of W is peak·(W x) on
-    # average; scaling the bias alike keeps the proportion that the awake network has.
     if layer.bias is None:
         return None
-    return layer.bias.detach().to("cpu", dtype) * min(1.0, peak(settings))
+    return layer.bias.detach().to("cpu", dtype) * bias_factor(settings)
 
 
 def _rule(rule: PlasticityRule, factor: float) -> PlasticityRule | None:

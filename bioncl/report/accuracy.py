@@ -50,7 +50,7 @@ def accuracy_by_task(title: str, after: NDArray[Any], awake: NDArray[Any] | None
     figure, axes = style.panels(rows, columns, 0.9 + 1.35 * rows, share=True)
     for stage, panel in enumerate(axes.flat[:stages]):
         _draw_stage(panel, stage, after[stage], None if awake is None else awake[stage])
-        panel.set_xticks(style.few_ticks(tasks, 7), [str(t + 1) for t in style.few_ticks(tasks, 7)])
+        panel.set_xticks(style.few_ticks(tasks, 7), [str(t) for t in style.few_ticks(tasks, 7)])
     style.hide(axes.flat[stages:])
     figure.supxlabel("accuracy on task", fontsize="medium")
     figure.supylabel("accuracy (%)", fontsize="medium")
@@ -69,7 +69,7 @@ def _draw_stage(panel: Axes, stage: int, after: NDArray[Any], awake: NDArray[Any
         panel.plot(tasks, awake, "o", ms=4, mfc="white", mec=style.AWAKE, label="before sleep")
     panel.plot(tasks, after, "o", ms=3.5, color=style.ASLEEP, label=name)
     panel.set(xlim=(-0.5, len(after) - 0.5), ylim=(-4, 104), yticks=(0, 50, 100))
-    panel.set_title(f"after task {stage + 1}")
+    panel.set_title(f"after task {stage}")
     panel.grid(axis="y", color="#E0E0E0", lw=0.5)
     panel.set_axisbelow(True)
 
@@ -112,21 +112,9 @@ def _draw_matrix(
     first = 0 if initial is None else 1
     panel.imshow(shown, vmin=0, vmax=100, cmap=style.SEQUENTIAL, aspect="auto")
     stages, tasks = shown.shape
-    if tasks <= _NUMBERS_UP_TO:
-        for (row, column), value in np.ndenumerate(shown):
-            if np.isfinite(value):
-                ink = "white" if value < 55 else "black"
-                panel.text(
-                    column,
-                    row,
-                    f"{value:.0f}",
-                    ha="center",
-                    va="center",
-                    color=ink,
-                    fontsize=7 if tasks < _STACKED_FROM else 6,
-                )
-    panel.set_xticks(style.few_ticks(tasks, 20), [str(t + 1) for t in style.few_ticks(tasks, 20)])
-    names = ["start"] * first + [str(stage + 1) for stage in range(stages - first)]
+    style.write_cells(panel, shown, shown < 55, limit=_NUMBERS_UP_TO)
+    panel.set_xticks(style.few_ticks(tasks, 20), [str(t) for t in style.few_ticks(tasks, 20)])
+    names = ["start"] * first + [str(stage) for stage in range(stages - first)]
     panel.set_yticks(style.few_ticks(stages, 25), [names[s] for s in style.few_ticks(stages, 25)])
     panel.set(xlabel="accuracy on task", ylabel="after task")
     panel.set_title(label)

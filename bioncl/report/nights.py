@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from bioncl.analysis.raster import binned_raster
 from bioncl.analysis.rates import bin_edges, mean_rates, population_rate
+from bioncl.analysis.statistics import interval_histogram
 from bioncl.errors import TraceError, describe
 from bioncl.report import style
 from bioncl.traces.hdf5_reader import Night, Trace
@@ -24,6 +25,7 @@ WINDOW_STEPS = 500
 _TIME_BINS = 300
 _NEURON_GROUPS = 150
 _RATE_BINS = 100
+_INTERVAL_BINS = 41
 _LOG_ABOVE = 50
 
 
@@ -65,7 +67,7 @@ def raster_figure(
     _share_steps(axes[:, 0])
     _share_steps(axes[:, 1])
     figure.supylabel("neuron", fontsize="medium")
-    figure.suptitle(f"{title}: night {night.index + 1}", x=0.01, ha="left")
+    style.head(figure, f"{title}: night {night.index}")
     return figure
 
 
@@ -97,7 +99,8 @@ def _draw_binned(panel: Axes, trace: Trace, layer: str, night: Night) -> None:
         counts += binned_raster(piece, steps, neurons)
     seconds = np.diff(steps) * trace.step_ms / 1000
     rates = counts / np.outer(seconds, np.diff(neurons))
-    top = max(float(np.quantile(rates, 0.995)), 1e-9)
+    # where hardly any bin holds a spike, the quantile is 0 and the scale would have no length
+    top = float(np.quantile(rates, 0.995) or rates.max(initial=0.0) or 1.0)
     image = panel.pcolormesh(
         steps, neurons - 0.5, rates.T, cmap=style.DENSITY, vmin=0, vmax=top, rasterized=True
     )
@@ -121,19 +124,21 @@ def _draw_spikes(panel: Axes, events: NDArray[np.int64], neurons: int) -> None:
 
 
 def rates_figure(title: str, trace: Trace, night: Night, layers: Sequence[str] = ()) -> Figure:
-    """Left, how many neurons of each layer fire how fast; right, the layer's mean over time."""
+    """How fast the neurons of each layer fire, its mean over time, and the intervals of neurons."""
     layers = layers or trace.layers
-    figure, axes = style.panels(len(layers), 2, 0.9 + 1.2 * len(layers))
-    for layer, (left, right) in zip(layers, axes, strict=True):
+    figure, axes = style.panels(len(layers), 3, 0.9 + 1.2 * len(layers))
+    for layer, (left, middle, right) in zip(layers, axes, strict=True):
         rates = mean_rates(trace.counts(layer, night.index), night.recorded, trace.step_ms)
         _draw_histogram(left, rates)
         left.set_title(f"{layer}: {np.mean(rates == 0):.0%} of {len(rates)} silent")
-        _draw_over_time(right, trace, layer, night)
-        right.set_title(f"mean {rates.mean():.3g} Hz")
+        _draw_over_time(middle, trace, layer, night)
+        middle.set_title(f"mean {rates.mean():.3g} Hz")
+        _draw_intervals(right, trace, layer, night)
     axes[-1, 0].set_xlabel("rate of a neuron (Hz)")
+    axes[-1, 2].set_xlabel("interval (ms)")
     _share_steps(axes[:, 1])
     figure.align_ylabels()
-    figure.suptitle(f"{title}: night {night.index + 1}", x=0.01, ha="left")
+    style.head(figure, f"{title}: night {night.index}")
     return figure
 
 
@@ -155,3 +160,12 @@ def _draw_over_time(panel: Axes, trace: Trace, layer: str, night: Night) -> None
         rate += population_rate(piece[:, 0], trace.sizes[layer], edges, trace.step_ms)
     panel.stairs(rate, edges, baseline=None, color=style.ASLEEP, lw=1)
     panel.set(ylabel="Hz", xlim=(0, night.recorded), ylim=(0, None))
+
+
+def _draw_intervals(panel: Axes, trace: Trace, layer: str, night: Night) -> None:
+    edges = np.unique(np.geomspace(1, max(night.recorded, 2), _INTERVAL_BINS).round())
+    counts = interval_histogram(trace.pieces(layer, night.index), trace.sizes[layer], edges)
+    panel.stairs(counts, edges * trace.step_ms, color=style.ASLEEP, fill=True)
+    panel.set(xscale="log", ylabel="intervals")
+    panel.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    panel.set_title(f"{counts.sum():,} intervals")

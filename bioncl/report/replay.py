@@ -12,8 +12,6 @@ from matplotlib.ticker import MaxNLocator
 from bioncl.analysis.night_summaries import ReplaySummary
 from bioncl.report import style
 
-_DIVERGING = "PuOr_r"
-
 
 def replay_figure(title: str, found: Mapping[str, ReplaySummary]) -> Figure:
     """A heat map of windows × classes for each layer, and below it the decoded sequence.
@@ -34,7 +32,7 @@ def replay_figure(title: str, found: Mapping[str, ReplaySummary]) -> Figure:
     axes[-1].xaxis.set_major_locator(MaxNLocator(8, integer=True))
     axes[-1].set_xlabel("step of the night")
     figure.align_ylabels()
-    figure.suptitle(title, x=0.01, ha="left")
+    style.head(figure, title)
     return figure
 
 
@@ -43,7 +41,7 @@ def _draw_scores(panel: Axes, layer: str, found: ReplaySummary, top: float) -> N
     rows = np.arange(len(found.classes) + 1) - 0.5
     scores = np.ma.masked_invalid(found.scores.correlation.T)
     image = panel.pcolormesh(
-        edges, rows, scores, cmap=_DIVERGING, vmin=-top, vmax=top, rasterized=True
+        edges, rows, scores, cmap=style.DIVERGING, vmin=-top, vmax=top, rasterized=True
     )
     bar = panel.figure.colorbar(image, ax=panel, pad=0.02, aspect=12)
     bar.set_label("correlation")

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from bioncl.analysis.night_summaries import SparsenessSummary
 from bioncl.report import style
 
-_DIVERGING = "PuOr_r"
 _MEASURES = {
     "active": "active",
     "treves_rolls": "Treves–Rolls",
@@ -39,9 +38,7 @@ def sparseness_figure(title: str, found: Mapping[str, SparsenessSummary]) -> Fig
             panel.set_title(f"correlations {when}")
         bar = figure.colorbar(image, ax=row[2], pad=0.03, aspect=15)
         bar.outline.set_visible(False)
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=2)
-    figure.suptitle(title, x=0.01, ha="left")
+    style.head(figure, title, axes[0, 0])
     return figure
 
 
@@ -64,7 +61,7 @@ def _draw_matrix(
     panel: Axes, classes: NDArray[np.int64], correlations: NDArray[np.float64]
 ) -> AxesImage:
     image = panel.imshow(
-        np.ma.masked_invalid(correlations), vmin=-1, vmax=1, cmap=_DIVERGING, aspect="equal"
+        np.ma.masked_invalid(correlations), vmin=-1, vmax=1, cmap=style.DIVERGING, aspect="equal"
     )
     ticks = style.few_ticks(len(classes), 6)
     names = [str(classes[tick]) for tick in ticks]

@@ -6,14 +6,17 @@ are those of Okabe and Ito (2008), which people with any kind of colour blindnes
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from bioncl.atomic import replacing
 from bioncl.errors import InputError, describe
@@ -22,10 +25,16 @@ AWAKE = "#D55E00"
 ASLEEP = "#0072B2"
 INK = "#222222"
 FAINT = "#999999"
+AGES = {"old": "#009E73", "new": "#CC79A7"}
+"""Colours of classes and synapses of earlier tasks, and of the night's own."""
+
 SEQUENTIAL = "cividis"
+DIVERGING = "PuOr_r"
 DENSITY = "Greys"
 WIDTH = 7.0
 """Inches: the text width of a page."""
+TITLE_WIDTH = 90
+"""Characters of a title that are as wide as the page."""
 
 FORMATS = ("png", "svg", "pdf")
 
@@ -69,9 +78,49 @@ def panels(rows: int, columns: int, height: float, *, share: bool = False) -> tu
     return figure, figure.subplots(rows, columns, squeeze=False, sharex=share, sharey=share)
 
 
+def head(figure: Figure, title: str, explained: Axes | None = None) -> None:
+    """Write the title above the panels, and below them the legend of what `explained` shows."""
+    figure.suptitle(textwrap.fill(title, TITLE_WIDTH), x=0.01, ha="left")
+    handles, labels = explained.get_legend_handles_labels() if explained else ([], [])
+    if handles:
+        figure.legend(handles, labels, loc="outside lower right", ncols=len(labels))
+
+
 def few_ticks(count: int, most: int = 10) -> list[int]:
     """At most about `most` evenly spread indices below `count`."""
     return list(range(0, count, -(-count // most)))
+
+
+def age_colour(age: str) -> str:
+    """The colour of "old" and "new"; grey for what is neither."""
+    return AGES.get(age, FAINT)
+
+
+def write_cells(
+    panel: Axes,
+    values: NDArray[Any],
+    dark: NDArray[np.bool_],
+    *,
+    form: str = ".0f",
+    limit: int = 30,
+) -> None:
+    """Write each value that is not NaN into its cell of an image.
+
+    Args:
+        panel: With an image of the same shape.
+        values: [rows, columns].
+        dark: Which cells are dark, so that their numbers have to be white [rows, columns].
+        form: Of the numbers.
+        limit: With more columns nothing is written.
+    """
+    if values.shape[1] > limit:
+        return
+    for (row, column), value in np.ndenumerate(values):
+        if np.isfinite(value):
+            ink = "white" if dark[row, column] else "black"
+            size = 7 if values.shape[1] < 9 else 6
+            text = format(value, form) if value else "0"
+            panel.text(column, row, text, ha="center", va="center", color=ink, fontsize=size)
 
 
 def hide(axes: Sequence[Axes]) -> None:

@@ -1,138 +1,91 @@
-"""The recorder of one night: spikes are gathered into blocks and appended to the unfinished file.
+"""The recorder of one night: takes what happens, and has it written beside the night.
 
-No order of writes inside one HDF5 file survives every kill, so each block goes to two files, one
-after the other, each opened and closed for it: at least one of them is whole at any moment. A block
-covers the same steps in every layer; its row in `blocks` says how far the events reach.
+Spikes are gathered into blocks. A block covers the same steps in every layer; its row in `blocks`
+says how far the events reach. Spikes and arrays are copied when they are handed in, weights are
+not: see `bioncl.traces.recorder`.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from bioncl.errors import InputError, describe
 from bioncl.traces import schema
-from bioncl.traces.hdf5_part import ROOM, writing
+from bioncl.traces.hdf5_background import Background
+from bioncl.traces.hdf5_unfinished import Block, UnfinishedNight
 from bioncl.traces.spikes import Spikes
 
 _BLOCK_SECONDS = 5.0
-_SHORT = 1000
-
-
-@dataclass
-class _Layer:
-    """What is gathered for one layer: pieces not yet written, and counts of the whole night."""
-
-    name: str
-    counts: NDArray[np.int64]
-    stop: int = 0
-    timestamps: list[NDArray[np.float64]] = field(default_factory=list)
-    ids: list[NDArray[np.uint64]] = field(default_factory=list)
-
-    def append_to(self, file: h5py.File) -> int:
-        """Append the gathered events to the file; return the end of this layer's events."""
-        group = file[f"spikes/{self.name}"]
-        first = len(group["node_ids"])
-        end = first + sum(map(len, self.ids))
-        if end > first:
-            for what, pieces in (("timestamps", self.timestamps), ("node_ids", self.ids)):
-                data = group[what]
-                data.resize((end,))
-                data[first:] = np.concatenate(pieces)
-                data.flush()  # when it is closed, h5py swallows errors
-        return end
-
-    def clear(self) -> None:
-        """Forget what was gathered."""
-        self.timestamps, self.ids = [], []
 
 
 class NightRecorder:
-    """Writes one night into the unfinished file; see `bioncl.traces.recorder.Recorder`."""
+    """Writes one night; see `bioncl.traces.recorder.Recorder`.
+
+    Any call may raise a StorageError: what has been handed in so far could not be written.
+    """
 
     def __init__(
         self,
-        parts: Sequence[Path],
-        index: int,
-        first_step: int,
+        night: UnfinishedNight,
         layers: schema.Layers,
-        *,
-        compressed: bool,
-        keep_before: bool,
+        background: Background,
         block_events: int,
     ) -> None:
-        """Take over a night whose group stands in `parts` already and starts at `first_step`.
-
-        Blocks go to all parts; what is known only at the end of the night goes to the first.
-        """
-        self._parts = parts
-        self._group = schema.night_path(index)
-        self._layers = [_Layer(name, np.zeros(n, np.int64)) for name, n in layers.items()]
-        self._packing = schema.filters(compressed=compressed)
-        self._quick = schema.quick_filters(compressed=compressed)
-        self._keep_before = keep_before
+        """Record into `night`, whose methods `background` calls."""
+        self._night = night
+        self._layers = list(layers.items())
+        self._background = background
         self._block_events = block_events
-        self._buffered = 0
-        self._written = time.monotonic()
+        self._stops = [0] * len(self._layers)
         self._facts: dict[str, object] = {}
-        self._first_step = first_step
+        self._empty()
 
     def spikes(self, layer: int, first_step: int, spikes: Spikes) -> None:
-        """Take the spikes of one layer for one chunk of steps; written when a block is full.
+        """Take the spikes of one layer for one chunk of steps; handed on when a block is full.
 
         Raises:
             InputError: The chunk does not fit the layer or comes out of order.
-            StorageError: The block cannot be written.
         """
-        into = self._checked(layer, first_step, spikes)
-        late = time.monotonic() - self._written > _BLOCK_SECONDS
-        if layer == 0 and (self._buffered >= self._block_events or late):
-            self._flush()
-        into.stop = first_step + spikes.steps
-        into.counts += spikes.counts()
+        self._check(layer, first_step, spikes)
+        late = time.monotonic() - self._begun > _BLOCK_SECONDS
+        if layer == 0 and (self._gathered >= self._block_events or late):
+            self._hand_on()
+        self._stops[layer] = first_step + spikes.steps
         if len(spikes.ids):
-            steps = spikes.event_steps() + (self._first_step + first_step)
-            into.timestamps.append(np.multiply(steps, schema.STEP_MS, dtype=np.float64))
-            into.ids.append(spikes.ids.astype(np.uint64))
-            self._buffered += len(spikes.ids)
+            copy = Spikes(spikes.neurons, np.array(spikes.offsets), np.array(spikes.ids))
+            self._chunks[layer].append((first_step, copy))
+            self._gathered += len(spikes.ids)
 
-    def _checked(self, layer: int, first_step: int, spikes: Spikes) -> _Layer:
+    def _check(self, layer: int, first_step: int, spikes: Spikes) -> None:
         if not 0 <= layer < len(self._layers):
             expected = f"0 to {len(self._layers) - 1}"
             raise InputError(describe("Layer handed to a trace", expected=expected, got=layer))
-        into = self._layers[layer]
-        if spikes.neurons != len(into.counts):
-            what, expected = f"Spikes of layer {into.name}", f"{len(into.counts)} neurons"
+        name, neurons = self._layers[layer]
+        if spikes.neurons != neurons:
+            what, expected = f"Spikes of layer {name}", f"{neurons} neurons"
             raise InputError(describe(what, expected=expected, got=spikes.neurons))
-        if first_step < into.stop:
-            what, expected = f"Chunk of layer {into.name}", f"step {into.stop} or later"
+        if first_step < self._stops[layer]:
+            what, expected = f"Chunk of layer {name}", f"step {self._stops[layer]} or later"
             raise InputError(describe(what, expected=expected, got=first_step))
-        return into
 
     def weights(
         self, names: Sequence[str], before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]]
     ) -> None:
-        """Write the change of each layer's weights [post, pre], and their norms."""
-        room = ROOM + 3 * sum(new.nbytes for new in after)
-        with writing(self._parts[0], room) as file:
-            for name, old, new in zip(names, before, after, strict=True):
-                schema.check_name(name)
-                group = file.require_group(f"{self._group}/weights").create_group(name)
-                _write_weights(group, old, new, self._quick, keep_before=self._keep_before)
+        """Take the weights [post, pre] of all layers before and after the night."""
+        for name in names:
+            schema.check_name(name)
+        self._background.do(partial(self._night.weights, names, before, after))
 
     def arrays(self, values: Mapping[str, NDArray[Any]]) -> None:
-        """Write arrays about the night under their paths."""
-        room = ROOM + 2 * sum(array.nbytes for array in values.values())
-        with writing(self._parts[0], room) as file:
-            for path, array in values.items():
-                file[self._group].create_dataset(path, data=array, **self._packing)
+        """Take arrays about the night by path."""
+        copies = {path: np.array(array) for path, array in values.items()}
+        self._background.do(partial(self._night.arrays, copies))
 
     def facts(self, values: Mapping[str, object]) -> None:
         """Keep facts about the night until its end; a later value replaces an earlier one.
@@ -144,65 +97,16 @@ class NightRecorder:
         self._facts.update(values)
 
     def finish(self) -> None:
-        """Write what is left and mark night and file as complete."""
-        self._flush()
-        facts = schema.to_json(self._facts)
-        room = ROOM + len(facts) + 16 * sum(len(layer.counts) for layer in self._layers)
-        with writing(self._parts[0], room) as file:
-            night = file[self._group]
-            night["facts_json"] = facts
-            self._repeat_single_facts(night)
-            for layer in self._layers:
-                night.create_dataset(f"layers/{layer.name}/spike_counts", data=layer.counts)
-            _update_mean_rates(file)
-            night.attrs["complete"] = True
-            file["bioncl"].attrs["complete"] = True
+        """Write what is left, mark night and file as complete, and wait until that is done."""
+        self._hand_on()
+        self._background.do(partial(self._night.finish, self._facts))
+        self._background.wait()
 
-    def _repeat_single_facts(self, night: h5py.Group) -> None:
-        """Set numbers and short texts as attributes, where other programs show them."""
-        for name, value in self._facts.items():
-            short = isinstance(value, str) and len(value) < _SHORT and "\0" not in value
-            if name not in night.attrs and (short or isinstance(value, int | float | np.number)):
-                night.attrs[name] = value
+    def _hand_on(self) -> None:
+        self._background.do(partial(self._night.append, Block(max(self._stops), self._chunks)))
+        self._empty()
 
-    def _flush(self) -> None:
-        stop = max(layer.stop for layer in self._layers)
-        # every data set also writes its last, partly filled chunk anew
-        room = ROOM + 16 * (self._buffered + schema.CHUNK_EVENTS * len(self._layers))
-        for part in self._parts:
-            with writing(part, room) as file:
-                ends = [layer.append_to(file) for layer in self._layers]
-                blocks = file[self._group]["blocks"]
-                blocks.resize(len(blocks) + 1, axis=0)
-                blocks[-1] = [stop, *ends]
-        for layer in self._layers:
-            layer.clear()
-        self._buffered = 0
-        self._written = time.monotonic()
-
-
-def _write_weights(
-    group: h5py.Group,
-    before: NDArray[Any],
-    after: NDArray[Any],
-    packing: Mapping[str, object],
-    *,
-    keep_before: bool,
-) -> None:
-    change = after - before
-    group.create_dataset("delta", data=change, **packing)
-    if keep_before:
-        single = before.astype(np.float32)  # exact for a network that learns in float32
-        kept = single if np.array_equal(single, before) else before
-        group.create_dataset("before", data=kept, **packing)
-    for what, values in (("before", before), ("after", after), ("delta", change)):
-        group.attrs[f"norm_{what}"] = float(np.linalg.norm(values.astype(np.float64)))
-
-
-def _update_mean_rates(file: h5py.File) -> None:
-    """Set /bioncl/layers/<layer>/rate_hz from the counts and lengths of all nights."""
-    nights = schema.nights_of(file).values()
-    seconds = sum(int(night["blocks"][-1, 0]) for night in nights) * schema.STEP_MS / 1000
-    for name in schema.layers_of(file):
-        counts = sum(night[f"layers/{name}/spike_counts"][:] for night in nights)
-        file[f"bioncl/layers/{name}/rate_hz"][:] = counts / max(seconds, schema.STEP_MS / 1000)
+    def _empty(self) -> None:
+        self._chunks: list[list[tuple[int, Spikes]]] = [[] for _ in self._layers]
+        self._gathered = 0
+        self._begun = time.monotonic()

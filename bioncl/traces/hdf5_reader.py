@@ -234,7 +234,7 @@ class Trace:
         found: list[str] = []
         with reading(self.path):
             group = self._file[schema.night_path(info.index)]
-            for top in ("awake", "confusion"):
+            for top in ("awake", "biases", "confusion"):
                 if top in group:
                     group[top].visititems(lambda name, item, top=top: _note(found, top, name, item))
         return found

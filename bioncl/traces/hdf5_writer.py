@@ -1,26 +1,28 @@
 """The trace of a run: one HDF5 file that only ever holds whole nights.
 
-While a night runs, everything goes to two copies beside the file, with `.part` and `.part2` behind
-its name; at the end of the night the first replaces the file. A kill leaves the file as it was and
-at least one copy readable up to its last block; an exception removes both.
+While a night runs, a thread writes what it hands over to two files beside the trace, with `.part`
+and `.part2` behind its name; at the end of the night the first replaces the trace. A kill leaves
+the trace as it was and at least one of the two readable up to its last block; an exception removes
+both. The night is over only when its trace is complete, so nothing depends on how fast the thread
+is.
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from bioncl.atomic import commit, storage_errors
 from bioncl.errors import InputError, TraceError, describe
 from bioncl.traces import schema
+from bioncl.traces.hdf5_background import Background
 from bioncl.traces.hdf5_events import reading
 from bioncl.traces.hdf5_night import NightRecorder
-from bioncl.traces.hdf5_part import ROOM, writing
+from bioncl.traces.hdf5_unfinished import UnfinishedNight
 
 BLOCK_EVENTS = 65_536
 
@@ -75,48 +77,26 @@ class TraceFile:
             StorageError: The disk is full or the place is not writable.
             TraceError: The file there is damaged or holds other layers.
         """
-        parts = [self.path.with_name(self.path.name + ending) for ending in schema.PARTS]
+        continued = index > 0 and self.path.exists() and self._holds_nights_before(index)
+        night = UnfinishedNight(
+            self.path,
+            index,
+            self.layers,
+            compressed=self._compressed,
+            keep_before=self._keep_before,
+        )
         try:
-            first_step = self._prepare(parts, index, task, steps)
-            recorder = NightRecorder(
-                parts,
-                index,
-                first_step,
-                self.layers,
-                compressed=self._compressed,
-                keep_before=self._keep_before,
-                block_events=self._block_events,
-            )
-            yield recorder
-            recorder.finish()
+            with Background("trace") as background:
+                background.do(
+                    partial(night.begin, self._settings, task, steps, continued=continued)
+                )
+                recorder = NightRecorder(night, self.layers, background, self._block_events)
+                yield recorder
+                recorder.finish()
             with storage_errors(self.path):
-                commit(parts[0], self.path)
+                commit(night.part, self.path)
         finally:
-            for part in parts:
-                with suppress(OSError):
-                    part.unlink(missing_ok=True)
-
-    def _prepare(self, parts: Sequence[Path], index: int, task: int, steps: int) -> int:
-        """Make the parts: the nights before `index`, and a new one whose first step is returned.
-
-        The first part appears when its twin is whole, so that it can be read from the beginning.
-        """
-        part, twin = parts
-        with storage_errors(self.path):
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            part.unlink(missing_ok=True)
-            continued = index > 0 and self.path.exists() and self._holds_nights_before(index)
-            if continued:
-                shutil.copyfile(self.path, twin)
-            room = ROOM + 16 * sum(self.layers.values()) + len(schema.to_json(self._settings))
-            with writing(twin, room, "r+" if continued else "w") as file:
-                if continued:
-                    _drop_nights_from(file, index)
-                else:
-                    schema.create(file, self.layers, self._settings, compressed=self._compressed)
-                first_step = _add_night(file, index, task, steps)
-            shutil.copyfile(twin, part)
-        return first_step
+            night.remove()
 
     def _holds_nights_before(self, index: int) -> bool:
         with reading(self.path), h5py.File(self.path, "r", locking=False) as file:
@@ -128,38 +108,3 @@ class TraceFile:
             hint = "Move it away, or start the run anew."
             raise TraceError(describe(what, expected=self.layers, got=found, hint=hint))
         return kept
-
-
-def _drop_nights_from(file: h5py.File, index: int) -> None:
-    nights = schema.nights_of(file)
-    for night in [night for night in nights if night >= index]:
-        del nights[night], file[schema.night_path(night)]
-    ends = schema.event_ends(list(nights.values())[-1])
-    for name, end in zip(schema.layers_of(file), ends, strict=True):
-        for what in ("timestamps", "node_ids"):
-            file[f"spikes/{name}/{what}"].resize((end,))
-
-
-def _add_night(file: h5py.File, index: int, task: int, steps: int) -> int:
-    """Add an empty night behind those of the file, now unfinished; return its first step."""
-    layers = schema.layers_of(file)
-    earlier = list(schema.nights_of(file).values())
-    first_step, ends = 0, [0] * len(layers)
-    if earlier:
-        last = earlier[-1]
-        lasted = max(int(last.attrs["steps"]), int(last["blocks"][-1, 0]))
-        first_step, ends = int(last.attrs["first_step"]) + lasted, schema.event_ends(last)
-    night = file.create_group(schema.night_path(index))
-    columns = 1 + len(layers)
-    night.create_dataset(
-        "blocks", (0, columns), np.int64, maxshape=(None, columns), chunks=(256, columns)
-    )
-    night.attrs["index"] = index
-    night.attrs["task"] = task
-    night.attrs["steps"] = steps
-    night.attrs["first_step"] = first_step
-    night.attrs["first_ms"] = first_step * schema.STEP_MS
-    night.attrs["first_events"] = np.array(ends, np.int64)
-    night.attrs["complete"] = False
-    file["bioncl"].attrs["complete"] = False
-    return first_step

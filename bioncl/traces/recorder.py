@@ -27,7 +27,10 @@ class Recorder(Protocol):
     def weights(
         self, names: Sequence[str], before: Sequence[NDArray[Any]], after: Sequence[NDArray[Any]]
     ) -> None:
-        """Take the weights [post, pre] of all layers before and after the night."""
+        """Take the weights [post, pre] of all layers before and after the night.
+
+        The arrays are the recorder's until the night is over: they may be written later.
+        """
 
     def arrays(self, values: Mapping[str, NDArray[Any]]) -> None:
         """Take arrays about the night by path, such as "awake/before/hidden1"."""

@@ -18,6 +18,7 @@
             weights/<name>   attrs norm_before, norm_after, norm_delta (Frobenius)
                 delta, before              [post, pre]; `before` only where it was asked for
             awake/…, confusion/…           arrays about the network; see `bioncl.learning.observe`
+            biases/<name>                  awake biases [post]; see `bioncl.nights.record`
 
 A night's events of layer l are those from `first_events[l]` to the last row of `blocks`. One step
 counts as 1 ms by convention; step k of a night stands at first_ms + k * step_ms.

@@ -7,7 +7,12 @@ import pytest
 from scipy.special import softmax
 from sklearn.linear_model import LogisticRegression
 
-from bioncl.analysis.decoders import Decoder, centroid_decoder, logistic_decoder
+from bioncl.analysis.decoders import (
+    Decoder,
+    centroid_decoder,
+    held_out_accuracy,
+    logistic_decoder,
+)
 from bioncl.analysis.decoding import decode
 from bioncl.errors import InputError
 
@@ -31,6 +36,38 @@ def test_logistic_decoder_is_scikit_learns_on_z_scored_patterns(classes):
     decoder = logistic_decoder(ACTIVATIONS[chosen], LABELS[chosen], classes, penalty=0.5)
     found = decoder.probabilities(decoder.scores(PATTERNS))
     np.testing.assert_allclose(found, model.predict_proba(z_scored(PATTERNS)), atol=1e-6)
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_held_out_accuracy_is_that_of_a_loop_over_folds(folds):
+    """Every example is decoded once, by a decoder that has not seen it."""
+    right = []
+    for fold in range(folds):
+        held = np.arange(60) // 3 % folds == fold
+        means = np.array([ACTIVATIONS[~held & (c == LABELS)].mean(axis=0) for c in range(3)])
+        for row, label in zip(ACTIVATIONS[held], LABELS[held], strict=True):
+            right.append(np.argmax([np.corrcoef(row, m)[0, 1] for m in means]) == label)
+
+    def train(activations, labels):
+        return centroid_decoder(np.array([activations[labels == c].mean(0) for c in range(3)]))
+
+    assert len(right) == 60
+    assert held_out_accuracy(train, ACTIVATIONS, LABELS, folds) == np.mean(right)
+
+
+def test_held_out_accuracy_without_enough_examples():
+    """One example of a class cannot be held out; a silent one counts as wrong."""
+
+    def train(activations, labels):
+        return centroid_decoder(np.array([activations[labels == c].mean(0) for c in range(2)]))
+
+    apart = np.array([[2.0, 0, 0], [0, 2, 1], [3, 0, 0], [0, 4, 1]])
+    labels = np.array([0, 1, 0, 1])
+    assert np.isnan(held_out_accuracy(train, apart[:3], labels[:3]))
+    assert np.isnan(held_out_accuracy(train, apart[:0], labels[:0]))
+    assert held_out_accuracy(train, apart, labels) == 1.0
+    with_silent, more = np.append(apart, [[0.0, 0, 0]], axis=0), np.append(labels, 0)
+    assert held_out_accuracy(train, with_silent, more) == 0.8
 
 
 def test_logistic_decoder_leaves_out_silent_examples_and_classes_without_any():

@@ -10,6 +10,7 @@ from bioncl.analysis.statistics import (
     coefficient_of_variation,
     cv2,
     fano_factor,
+    interval_histogram,
     intervals,
     local_variation,
 )
@@ -35,6 +36,17 @@ def test_intervals_are_those_of_a_loop_over_neurons(seed):
         assert found.lengths[found.owners == neuron].tolist() == own.tolist()
         expected = own.mean() if len(own) else np.nan
         np.testing.assert_allclose(found.mean()[neuron], expected, rtol=1e-14)
+
+
+@pytest.mark.parametrize("pieces", [1, 2, 7, 1000])
+def test_the_histogram_of_intervals_does_not_depend_on_the_pieces(pieces):
+    """Also where a neuron's next spike stands several pieces later, and in empty pieces."""
+    events = random_events(3)
+    edges = np.array([1, 2, 3, 5, 8, 40, 400])
+    found = interval_histogram(np.array_split(events, pieces), 15, edges)
+    expected, _ = np.histogram(intervals(events, 15).lengths, edges)
+    assert found.tolist() == expected.tolist()
+    assert found.sum() > 100
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -7,7 +7,7 @@ import pytest
 from sklearn.decomposition import PCA
 
 from bioncl.analysis import trajectory as module
-from bioncl.analysis.trajectory import trajectory
+from bioncl.analysis.trajectory import layer_products, path_lengths, trajectory, trajectory_of
 from bioncl.errors import InputError
 
 
@@ -56,3 +56,17 @@ def test_snapshots_that_do_not_fit_are_refused():
         trajectory([[np.ones((2, 3))], [np.ones((3, 2))]])
     with pytest.raises(InputError, match="layers"):
         trajectory([[np.ones((2, 3))], [np.ones((2, 3))] * 2])
+
+
+def test_products_of_layers_add_up_and_tell_the_distances():
+    """Layers one by one give the path of all weights; other shapes are refused."""
+    snapshots = snapshots_of(4)
+    products = sum(layer_products(list(layer)) for layer in zip(*snapshots, strict=True))
+    together, whole = trajectory_of(products), trajectory(snapshots)
+    np.testing.assert_allclose(together.coordinates, whole.coordinates, atol=1e-12)
+    flat = np.array([np.concatenate([w.ravel() for w in layers]) for layers in snapshots])
+    expected = np.linalg.norm(np.diff(flat, axis=0), axis=1)
+    np.testing.assert_allclose(path_lengths(products), expected, rtol=1e-12)
+    assert path_lengths(products[:1, :1]).shape == (0,)
+    with pytest.raises(InputError, match="snapshots"):
+        layer_products([np.zeros((2, 3)), np.zeros((3, 2))])

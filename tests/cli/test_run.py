@@ -25,7 +25,7 @@ def test_a_run_tells_its_accuracies_and_where_everything_is(command, words, tmp_
     assert code == 0
     lines = output.splitlines()
     assert lines[0] == "small · split-digits · class-incremental · src · seed 0"
-    assert lines[1].split() == ["task", "1", "task", "2", "task", "3", "all"]
+    assert lines[1].split() == ["task", "0", "task", "1", "task", "2", "all"]
     last = [f"{100 * a:.1f}" for a in (*values["accuracy"][-1], values["acc"])]
     assert lines[3].split()[-4:] == last
     assert lines[3].startswith("after the last night")
@@ -120,7 +120,7 @@ def test_the_command_that_goes_on_is_the_one_typed(monkeypatch, typed, command_a
 def test_without_sleep_there_is_one_row():
     values = {"tasks": ["a", "b"], "accuracy": [[1.0, 0.0], [0.25, 0.5]], "acc": 0.375}
     assert accuracy_rows(values) == [
-        ("", "task 1", "task 2", "all"),
+        ("", "task 0", "task 1", "all"),
         ("after the last task", "25.0", "50.0", "37.5"),
     ]
 

@@ -26,7 +26,7 @@ def test_a_night_is_written_and_told(command, day, tmp_path):
     code, output, errors = command("sleep", day("src"), "--out", out, "--trace", trace)
     assert code == 0
     lines = output.splitlines()
-    assert lines[0].split() == ["task", "1", "task", "2", "task", "3", "all"]
+    assert lines[0].split() == ["task", "0", "task", "1", "task", "2", "all"]
     assert lines[1].startswith("awake ")
     assert lines[2].startswith("after the night ")
     assert lines[3:] == [f"checkpoint {out}", f"trace      {trace}"]

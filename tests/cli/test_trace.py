@@ -5,9 +5,7 @@ import json
 import h5py
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-import bioncl
 from bioncl.cli.errors import run_command
 from bioncl.cli.main import cli
 from bioncl.traces import Spikes
@@ -15,35 +13,6 @@ from bioncl.traces.hdf5_writer import TraceFile
 
 STEPS = 300
 LAYERS = ["input", "hidden1", "hidden2", "output"]
-SETTINGS = {
-    "stream": {"name": "split", "data": "digits", "classes": [[0, 1], [2, 3]]},
-    "model": {"name": "mlp", "hidden": [20, 16]},
-    "train": {"epochs": 2, "batch_size": 20, "lr": 0.2},
-    "methods": [{"name": "src"}],
-    "sleep": {
-        "steps": STEPS,
-        "sees": "current",
-        "threads": 1,
-        "thresholds": [0.5],
-        "drive": {"name": "mean"},
-        "rule": {"name": "gated", "inc": 0.01, "dec": 0.01},
-    },
-}
-
-
-@pytest.fixture(scope="module")
-def path(tmp_path_factory):
-    """The trace of a run of two tasks, a night after each."""
-    out = tmp_path_factory.mktemp("run")
-    bioncl.run(SETTINGS, out=out)
-    return out / "trace.h5"
-
-
-@pytest.fixture(scope="module")
-def trace(path):
-    """The same, open."""
-    with bioncl.open_trace(path) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -55,6 +24,7 @@ def silent(tmp_path):
         codes = np.eye(3, dtype=np.float16)
         recorder.arrays({"awake/classes": np.arange(2), "awake/labels": np.array([0, 0, 1])})
         recorder.arrays({"awake/means/output": codes[:2], "awake/before/output": codes})
+        recorder.arrays({"awake/means/input": np.zeros((2, 4), np.float16)})
         recorder.spikes(0, 0, Spikes.from_raster(np.ones((8, 4), bool)))
         recorder.spikes(1, 0, Spikes.from_raster(np.zeros((8, 3), bool)))
         recorder.weights(["output"], weights, weights)
@@ -62,16 +32,7 @@ def silent(tmp_path):
     return tmp_path / "silent.h5"
 
 
-def shown(*words):
-    """What `bioncl trace WORDS` prints; standard output of --json must be nothing but JSON."""
-    arguments = ["trace", *map(str, words)]
-    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
-    assert result.exit_code == 0, result.stderr
-    assert result.stderr == ""
-    return json.loads(result.stdout) if "--json" in words else result.stdout
-
-
-def test_info_tells_layers_nights_and_accuracies(path, trace):
+def test_info_tells_layers_nights_and_accuracies(path, trace, shown):
     found = shown("info", path, "--json")
     assert found["layers"] == {"input": 64, "hidden1": 20, "hidden2": 16, "output": 10}
     assert found["bytes"] == path.stat().st_size
@@ -87,10 +48,13 @@ def test_info_tells_layers_nights_and_accuracies(path, trace):
     assert [night["index"] for night in shown("info", path, "--night", 0, "--json")["nights"]] == [
         0
     ]
-    assert "split, digits, src" in shown("info", path)
+    text = shown("info", path)
+    assert "split, digits, src" in text
+    assert "settings custom" in text
+    assert found["name"] == "custom"
 
 
-def test_raster_counts_the_spikes_of_the_window_and_draws(path, trace, tmp_path):
+def test_raster_counts_the_spikes_of_the_window_and_draws(path, trace, tmp_path, shown):
     words = ["--night", 0, "--layer", "input", "--from", 50, "--to-step", 90]
     found = shown("raster", path, *words, "--out", tmp_path, "--format", "svg", "--json")
     events = trace.spikes("input", 0)
@@ -103,7 +67,7 @@ def test_raster_counts_the_spikes_of_the_window_and_draws(path, trace, tmp_path)
     assert "hidden1" not in text
 
 
-def test_rates_are_those_of_the_spikes(path, trace):
+def test_rates_are_those_of_the_spikes(path, trace, shown):
     found = shown("rates", path, "--json", "--window", 60)["layers"]
     assert list(found) == LAYERS
     events, hidden = trace.spikes("hidden2", 1), found["hidden2"]
@@ -118,7 +82,7 @@ def test_rates_are_those_of_the_spikes(path, trace):
     assert hidden["mean_fano"] == pytest.approx(np.mean(windows.var(0) / windows.mean(0)))
 
 
-def test_replay_correlates_windows_with_class_means(path, trace, tmp_path):
+def test_replay_correlates_windows_with_class_means(path, trace, tmp_path, shown):
     words = ["--window", 50, "--shuffles", 20, "--layer", "hidden2", "--templates", "means"]
     found = shown("replay", path, *words, "--json", "--out", tmp_path)
     hidden = found["layers"]["hidden2"]
@@ -141,7 +105,7 @@ def test_replay_correlates_windows_with_class_means(path, trace, tmp_path):
     assert found["figures"] == [str(tmp_path / "replay-night1.png")]
 
 
-def test_replay_with_specific_templates_takes_away_what_classes_share(path, trace):
+def test_replay_with_specific_templates_takes_away_what_classes_share(path, trace, shown):
     words = ["--window", 150, "--shuffles", 1, "--layer", "hidden2", "--from", 150]
     hidden = shown("replay", path, *words, "--json")["layers"]["hidden2"]
     assert hidden["windows"] == [[150, 300]]
@@ -151,13 +115,13 @@ def test_replay_with_specific_templates_takes_away_what_classes_share(path, trac
     np.testing.assert_allclose(hidden["scores"]["correlation"], [expected], atol=1e-6)
 
 
-def test_replay_repeats_with_its_seed_and_shows_no_input(path):
+def test_replay_repeats_with_its_seed_and_shows_no_input(path, shown):
     words = ["--window", 30, "--shuffles", 20]
     assert shown("replay", path, *words) == shown("replay", path, *words, "--seed", 0)
     assert list(shown("replay", path, *words, "--json")["layers"]) == LAYERS[1:]
 
 
-def test_sparseness_is_that_of_the_examples(path, trace, tmp_path):
+def test_sparseness_is_that_of_the_examples(path, trace, tmp_path, shown):
     words = ["--layer", "hidden1", "--json", "--out", tmp_path]
     found = shown("sparseness", path, *words)
     labels = trace.array("awake/labels", 1)
@@ -178,7 +142,7 @@ def test_sparseness_is_that_of_the_examples(path, trace, tmp_path):
     assert len(found["figures"]) == 1
 
 
-def test_weights_are_counted(path, trace, tmp_path):
+def test_weights_are_counted(path, trace, tmp_path, shown):
     found = shown("weights", path, "--json", "--out", tmp_path)["layers"]
     assert list(found) == LAYERS[1:]
     delta, before = trace.weights("output", 1), trace.weights("output", 1, "before")
@@ -197,7 +161,7 @@ def test_weights_are_counted(path, trace, tmp_path):
     assert found["hidden1"]["old_rows"] is None
 
 
-def test_compare_sets_two_nights_side_by_side(path, trace):
+def test_compare_sets_two_nights_side_by_side(path, trace, shown):
     words = ["--window", 30, "--shuffles", 5]
     found = shown("compare", path, *words, "--json")["nights"]
     assert [side["night"] for side in found] == [1, 0]
@@ -215,25 +179,34 @@ def test_compare_sets_two_nights_side_by_side(path, trace):
     assert row.split()[2:] == [f"{count:,}" for count in spikes]
 
 
-@pytest.mark.parametrize("command", ["info", "rates", "replay", "sparseness", "weights"])
-def test_a_silent_layer_has_dashes_and_no_warnings(silent, tmp_path, command):
+SHORT = {"replay": ["--window", 2], "order": ["--window", 2], "decode": ["--window", 2]}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("info", "rates", "replay", "order", "reactivation", "decode", "sparseness"),
+        *("weights", "groups"),
+    ],
+)
+def test_a_silent_layer_has_dashes_and_no_warnings(silent, tmp_path, command, shown):
     """Warnings are errors in the tests; of what is undefined there is null in JSON."""
     words = [silent] if command == "info" else [silent, "--layer", "output", "--out", tmp_path]
-    words += ["--window", 2, "--shuffles", 5] if command == "replay" else []
+    words += SHORT.get(command, [])
     assert "NaN" not in json.dumps(shown(command, *words, "--json"))
     text = shown(command, *words)
     assert "nan" not in text
     assert "–" in text
 
 
-def test_a_silent_layer_decodes_as_nothing(silent):
+def test_a_silent_layer_decodes_as_nothing(silent, shown):
     found = shown("replay", silent, "--window", 2, "--shuffles", 5, "--json")["layers"]["output"]
     assert found["scores"]["correlation"] == [[None, None]] * 4
     assert found["best"] == found["decoded"] == [-1] * 4
     assert found["order"]["information"] is None
 
 
-def test_weights_say_when_those_before_are_missing(silent, tmp_path):
+def test_weights_say_when_those_before_are_missing(silent, tmp_path, shown):
     text = shown("weights", silent, "--out", tmp_path, "--format", "svg")
     assert "trace.weights_before" in text
     found = shown("weights", silent, "--json")

@@ -92,7 +92,7 @@ def test_every_night_is_in_the_trace(settings, tmp_path):
     bioncl.run(settings("src"), out=tmp_path)
     with bioncl.open_trace(tmp_path / "trace.h5") as trace:
         assert [night.task for night in trace.nights] == [0, 1, 2]
-        assert trace.settings == load(settings("src")).resolved
+        assert trace.settings == {"settings": "custom", **load(settings("src")).resolved}
     with h5py.File(tmp_path / "trace.h5") as file:
         assert file["bioncl"].attrs["seed"] == 0
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ from bioncl.report.nights import raster_figure, rates_figure
 from bioncl.traces import Spikes
 from bioncl.traces.hdf5_reader import open_trace
 from bioncl.traces.hdf5_writer import TraceFile
+
+Check = Callable[[mpl.figure.Figure], None]
 
 
 def result(tasks: int, *, sleeps: bool = True) -> dict[str, Any]:
@@ -82,7 +85,7 @@ def test_points_stand_at_the_accuracies() -> None:
     assert after is not None
     figure = accuracy_by_task("x", after, awake)
     panels = [axes for axes in figure.axes if axes.lines]
-    assert len(panels) == 4
+    assert [panel.get_title() for panel in panels] == [f"after task {i}" for i in range(4)]
     for stage, panel in enumerate(panels):
         before, asleep = panel.lines
         np.testing.assert_allclose(asleep.get_ydata(), 100 * np.array(result(4)["accuracy"][stage]))
@@ -110,7 +113,7 @@ def test_numbers_stand_in_their_cells(tasks: int) -> None:
 
 @pytest.mark.parametrize("tasks", [5, 20])
 @pytest.mark.parametrize("sleeps", [True, False])
-def test_no_text_is_clipped_or_overlaps(tasks: int, sleeps: bool) -> None:
+def test_no_text_is_clipped_or_overlaps(tasks: int, sleeps: bool, check_texts: Check) -> None:
     """Every text lies within the page, and no two tick labels or titles lie on each other."""
     data = result(tasks, sleeps=sleeps)
     after, awake = matrix(data, "accuracy"), matrix(data, "accuracy_awake")
@@ -123,33 +126,7 @@ def test_no_text_is_clipped_or_overlaps(tasks: int, sleeps: bool) -> None:
             check_texts(figure)
 
 
-def check_texts(figure: mpl.figure.Figure) -> None:
-    """Assert that texts lie on the page and apart from each other."""
-    figure.draw_without_rendering()
-    page = figure.bbox.padded(1)
-    boxes = [text.get_window_extent() for text in drawn_texts(figure)]
-    for index, box in enumerate(boxes):
-        assert page.contains(box.x0, box.y0)
-        assert page.contains(box.x1, box.y1)
-        for other in boxes[index + 1 :]:
-            assert not box.padded(-1).overlaps(other.padded(-1))
-
-
-def drawn_texts(figure: mpl.figure.Figure) -> list[mpl.text.Text]:
-    """All texts but the tick labels that lie outside of their axis, which are not drawn."""
-    outside = set()
-    for axis in figure.findobj(mpl.axis.Axis):
-        low, high = sorted(axis.get_view_interval())
-        for tick in [*axis.get_major_ticks(), *axis.get_minor_ticks()]:
-            if not low <= tick.get_loc() <= high:
-                outside |= {tick.label1, tick.label2}
-    texts = figure.findobj(mpl.text.Text)
-    return [
-        text for text in texts if text.get_text() and text.get_visible() and text not in outside
-    ]
-
-
-def test_the_raster_shows_rates_and_single_spikes(trace_path: Path) -> None:
+def test_the_raster_shows_rates_and_single_spikes(trace_path: Path, check_texts: Check) -> None:
     """The middle input neuron fires at 1,000 Hz, the others not at all."""
     with open_trace(trace_path) as trace, style.styled():
         figure = raster_figure("x", trace, trace.nights[0], window=(100, 110))
@@ -164,13 +141,15 @@ def test_the_raster_shows_rates_and_single_spikes(trace_path: Path) -> None:
             raster_figure("x", trace, trace.nights[0], window=(990, 1001))
 
 
-def test_rates_are_those_of_the_night(trace_path: Path) -> None:
+def test_rates_are_those_of_the_night(trace_path: Path, check_texts: Check) -> None:
     """A third of the input neurons at 1,000 Hz; two thirds silent."""
     with open_trace(trace_path) as trace, style.styled():
         figure = rates_figure("x", trace, trace.nights[0])
         check_texts(figure)
     assert figure.axes[0].get_title("left") == "input: 67% of 3 silent"
     assert figure.axes[1].get_title("left") == "mean 333 Hz"
+    assert figure.axes[2].get_title("left") == "999 intervals"
+    assert "night 0" in figure.get_suptitle()
     (stairs,) = figure.axes[1].patches
     np.testing.assert_allclose(stairs.get_data().values, 1000 / 3)
 
