@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +21,8 @@ from bioncl.cli.trace_options import (
 )
 
 if TYPE_CHECKING:
-    from bioncl.analysis.night_replay import DecodeSummary
+    from bioncl.analysis.controls import Control
+    from bioncl.analysis.night_replay import DecoderName, DecodeSummary
 
 decoder_option = click.option(
     "--decoder",
@@ -35,7 +36,14 @@ decoder_option = click.option(
 @about_night(
     window_option, decoder_option, shuffles_option, seed_option, control_option, steps=True
 )
-def decode(asked: Asked, **settings: Any) -> None:
+def decode(
+    asked: Asked,
+    window: int,
+    decoder: DecoderName,
+    shuffles: int,
+    seed: int,
+    control: Control,
+) -> None:
     """Read a night of the trace FILE with a decoder trained on awake activations.
 
     It learns from the recorded examples before the night and reads the spike counts of windows of
@@ -46,7 +54,7 @@ def decode(asked: Asked, **settings: Any) -> None:
         from bioncl.analysis.night_replay import DecodeSettings, decode_summary
         from bioncl.report.decoding import decoding_figure
 
-        how = DecodeSettings(**settings)
+        how = DecodeSettings(window, decoder, shuffles, seed, control)
         names = view.layers(asked.layers, view.trace.layers[1:])
         layers = {name: decode_summary(view, name, how) for name in names}
         found = asked.answer(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,11 +18,20 @@ from bioncl.cli.trace_options import (
 )
 
 if TYPE_CHECKING:
+    from bioncl.analysis.controls import Control
     from bioncl.analysis.night_replay import OrderSummary
+    from bioncl.analysis.night_summaries import Templates
 
 
 @about_night(*REPLAY_OPTIONS, steps=True)
-def order(asked: Asked, **settings: Any) -> None:
+def order(
+    asked: Asked,
+    window: int,
+    shuffles: int,
+    seed: int,
+    control: Control,
+    templates: Templates,
+) -> None:
     """In which order a night of the trace FILE replays classes.
 
     Windows are decoded as by `bioncl trace replay`. RUNS are windows of one class in a row, DWELL
@@ -34,7 +43,7 @@ def order(asked: Asked, **settings: Any) -> None:
         from bioncl.analysis.night_summaries import ReplaySettings, replay_summary
         from bioncl.report.order import order_figure
 
-        how = ReplaySettings(**settings)
+        how = ReplaySettings(window, shuffles, seed, control, templates)
         names = view.layers(asked.layers, view.trace.layers[1:])
         layers = {name: order_summary(replay_summary(view, name, how)) for name in names}
         found = asked.answer(

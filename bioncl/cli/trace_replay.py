@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -19,13 +19,21 @@ from bioncl.cli.trace_options import (
 )
 
 if TYPE_CHECKING:
-    from bioncl.analysis.night_summaries import OldAndNew, ReplaySummary
+    from bioncl.analysis.controls import Control
+    from bioncl.analysis.night_summaries import OldAndNew, ReplaySummary, Templates
 
 _SHOWN = 60
 
 
 @about_night(*REPLAY_OPTIONS, steps=True)
-def replay(asked: Asked, **settings: Any) -> None:
+def replay(
+    asked: Asked,
+    window: int,
+    shuffles: int,
+    seed: int,
+    control: Control,
+    templates: Templates,
+) -> None:
     """Which classes a night of the trace FILE replays, and when.
 
     The spike counts of each window are correlated with the awake activity of each class (r), and
@@ -36,7 +44,7 @@ def replay(asked: Asked, **settings: Any) -> None:
         from bioncl.analysis.night_summaries import ReplaySettings, replay_summary
         from bioncl.report.replay import replay_figure
 
-        how = ReplaySettings(**settings)
+        how = ReplaySettings(window, shuffles, seed, control, templates)
         names = view.layers(asked.layers, view.trace.layers[1:])
         layers = {name: replay_summary(view, name, how) for name in names}
         found = asked.answer(

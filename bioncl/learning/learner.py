@@ -6,12 +6,12 @@ the few sums that methods need: a loss, the flat gradient, the gradient of some 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
-from torch.nn.utils import parameters_to_vector, vector_to_parameters
+from torch.nn.utils import parameters_to_vector
 
 from bioncl.errors import UnsupportedError, describe
 from bioncl.learning import objective
@@ -194,22 +194,32 @@ class Learner:
 
     def gradient_of(self, batch: Batch) -> Tensor:
         """Gradient of `loss(batch)` as one vector; the model's own gradient is left alone."""
+        return self.gradients_of([batch])[0]
+
+    def gradients_of(self, batches: Sequence[Batch]) -> Tensor:
+        """Gradients of the losses of some batches, at least one, as rows: [batches, p]."""
         parameters = self.parameters()
-        found = torch.autograd.grad(self.loss(batch), parameters, allow_unused=True)
-        return torch.cat(
-            [
-                (torch.zeros_like(p) if g is None else g).reshape(-1)
+        rows = parameters[0].new_empty(len(batches), sum(p.numel() for p in parameters))
+        for row, batch in zip(rows, batches, strict=True):
+            found = torch.autograd.grad(self.loss(batch), parameters, allow_unused=True)
+            parts = [
+                torch.zeros_like(p) if g is None else g
                 for p, g in zip(parameters, found, strict=True)
             ]
-        )
+            torch.cat([part.reshape(-1) for part in parts], out=row)
+        return rows
 
     def vector(self) -> Tensor:
         """All learning parameters as one vector (a copy)."""
         return parameters_to_vector(self.parameters()).detach()
 
     def set_vector(self, vector: Tensor) -> None:
-        """Write `vector`, in the order of `vector()`, into the parameters."""
-        vector_to_parameters(vector, self.parameters())
+        """Copy `vector`, in the order of `vector()`, into the parameters."""
+        parameters = self.parameters()
+        parts = vector.split([p.numel() for p in parameters])
+        with torch.no_grad():
+            for p, part in zip(parameters, parts, strict=True):
+                p.copy_(part.view_as(p))
 
     # -- state ---------------------------------------------------------------------------------
 

@@ -7,8 +7,9 @@ tasks gives the same numbers as never having stopped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from torch import Tensor
 from bioncl.errors import DivergedError, describe
 from bioncl.learning.evaluation import Scores
 from bioncl.learning.learner import Learner
-from bioncl.learning.method import Together
+from bioncl.learning.method import Method, Together
 from bioncl.streams.stream import Batch, Task
 
 
@@ -103,18 +104,26 @@ def train_epoch(learner: Learner, methods: Together) -> None:
     noting = methods.having("after_step")
     loss = None
     for batch in batches(learner):
-        learner.optimizer.zero_grad(set_to_none=True)
-        loss = learner.loss(batch)
-        for method in losses:
-            extra = method.extra_loss(learner, batch)
-            loss = loss if extra is None else loss + extra
-        loss.backward()
+        loss = methods.around_gradient(
+            learner, batch, partial(find_gradient, learner, batch, losses)
+        )
         for method in adjusting:
             method.adjust_gradient(learner, batch)
         learner.optimizer.step()
         for method in noting:
             method.after_step(learner, batch)
     check_finite(loss, learner)
+
+
+def find_gradient(learner: Learner, batch: Batch, losses: Sequence[Method]) -> Tensor:
+    """Replace the gradient by that of the loss of `batch` with what `losses` add to it."""
+    learner.optimizer.zero_grad(set_to_none=True)
+    loss = learner.loss(batch)
+    for method in losses:
+        extra = method.extra_loss(learner, batch)
+        loss = loss if extra is None else loss + extra
+    loss.backward()
+    return loss
 
 
 def batches(learner: Learner) -> Iterator[Batch]:
@@ -124,8 +133,8 @@ def batches(learner: Learner) -> Iterator[Batch]:
         return
     order = torch.randperm(len(data), generator=learner.order)
     for chosen in order.split(learner.training.batch_size):
-        x, y = data.x[chosen].to(learner.device), data.y[chosen].to(learner.device)
-        yield Batch(x, y, learner.task.index if tasks is None else tasks[chosen])
+        some = data.select(chosen).to(learner.device)
+        yield Batch(some.x, some.y, learner.task.index if tasks is None else tasks[chosen])
 
 
 def check_finite(loss: Tensor | None, learner: Learner) -> None:

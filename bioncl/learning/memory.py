@@ -165,9 +165,9 @@ class RingMemory:
             return
         tasks = tasks_of(batch)
         groups = self._groups(batch.y.cpu(), tasks)
-        for group in groups.unique(dim=0).tolist():
-            mine = (groups == torch.tensor(group)).all(1).nonzero().flatten()
-            self._append((group[0], group[1]), batch, tasks, mine)
+        for task, label in sorted(set(map(tuple, groups.tolist()))):
+            mine = ((groups[:, 0] == task) & (groups[:, 1] == label)).nonzero().flatten()
+            self._append((task, label), batch, tasks, mine)
 
     def choose(self, count: int, generator: torch.Generator) -> Tensor:
         """Places, in the order of `examples`, of `count` different examples at random."""

@@ -1,23 +1,26 @@
-"""What a continual-learning method is: a dataclass of settings with up to five moments.
+"""What a continual-learning method is: a dataclass of settings with up to six moments.
 
 The loop calls them in this order; every one is optional:
 
     attach(learner)                 once, when a run begins or goes on
     before_task(learner, task)      replace data or model, prepare
       for each step:
+        around_gradient(learner, batch, find)   how often and where the gradient is taken
         extra_loss(learner, batch)        added to the loss of the batch
         adjust_gradient(learner, batch)   after the backward pass, before the step
         after_step(learner, batch)        update memories and traces
     after_task(learner, task)       consolidate; a method that sleeps does so here
 
 Known methods are combinations of these moments: EWC and LwF are extra_loss and after_task;
-rehearsal is extra_loss and after_step; GEM is adjust_gradient and after_step; sleep is after_task
-alone. `Together` joins methods moment by moment, so sleep goes with any of them.
+rehearsal is extra_loss and after_step; GEM is adjust_gradient and after_step; sharpness-aware
+minimisation is around_gradient; sleep is after_task alone. `Together` joins methods moment by
+moment, so sleep goes with any of them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import ClassVar
 
 from torch import Tensor
@@ -25,6 +28,9 @@ from torch import Tensor
 from bioncl.errors import UnsupportedError, describe
 from bioncl.learning.learner import Learner
 from bioncl.streams.stream import Batch, Stream, Task
+
+FindGradient = Callable[[], Tensor]
+"""Replaces the gradient by that of the whole loss at the present weights; returns the loss."""
 
 
 class Method:
@@ -63,6 +69,13 @@ class Method:
                 describe(what, expected=expected, hint="Change stream.scenario or the method.")
             )
 
+    def check_beside(self, others: Sequence[Method]) -> None:
+        """Refuse methods that this one cannot be joined with.
+
+        Raises:
+            UnsupportedError: Says which, and why.
+        """
+
     def attach(self, learner: Learner) -> None:
         """Set `learner.read_out`, or refuse the model.
 
@@ -75,6 +88,17 @@ class Method:
 
     def before_task(self, learner: Learner, task: Task) -> None:
         """Prepare for `task`."""
+
+    def around_gradient(self, learner: Learner, batch: Batch, find: FindGradient) -> Tensor:
+        """Take the gradient of a step by `find`, which asks every method for its `extra_loss`.
+
+        Whoever calls `find` twice has to see to it that random draws and running statistics are
+        those of one step.
+
+        Returns:
+            The loss at the weights that the step leaves from.
+        """
+        return find()
 
     def extra_loss(self, learner: Learner, batch: Batch) -> Tensor | None:
         """A term to add to the loss of `batch`, or None."""
@@ -103,7 +127,11 @@ def defines(method: Method, moment: str) -> bool:
 
 
 class Together(Method):
-    """Several methods at once: losses add up, the other moments run in the order given."""
+    """Several methods at once: losses add up, the other moments run in the order given.
+
+    So what one method does around the gradient is about the loss of all, and what methods do to the
+    gradient comes after it.
+    """
 
     def __init__(self, methods: list[Method]) -> None:
         """Join `methods`; nested ones are unpacked."""
@@ -129,11 +157,18 @@ class Together(Method):
         """See `Method`."""
         for method in self.methods:
             method.check(stream)
+            method.check_beside([other for other in self.methods if other is not method])
 
     def attach(self, learner: Learner) -> None:
         """See `Method`."""
         for method in self.methods:
             method.attach(learner)
+
+    def around_gradient(self, learner: Learner, batch: Batch, find: FindGradient) -> Tensor:
+        """See `Method`; the first method is the innermost."""
+        for method in self.having("around_gradient"):
+            find = partial(method.around_gradient, learner, batch, find)
+        return find()
 
     def state(self) -> dict[str, Tensor]:
         """See `Method`; names get the place of their method in front."""

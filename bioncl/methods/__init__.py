@@ -27,5 +27,24 @@ METHODS = Registry(
         "icarl": ("bioncl.methods.icarl:ICaRL", "herded exemplars, nearest class mean"),
         "der++": ("bioncl.methods.der:DER", "replay stored examples and their stored logits"),
         "gdumb": ("bioncl.methods.gdumb:GDumb", "a new network on a balanced memory alone"),
+        "stable-sgd": (
+            "bioncl.methods.stable_sgd:StableSGD",
+            "train for wide minima: dropout, learning rate that decays by task",
+        ),
+        "sam": ("bioncl.methods.sam:SAM", "step by the gradient at the worst point nearby"),
+        "mc-sgd": ("bioncl.methods.mc_sgd:MCSGD", "low-loss lines to old and new solution"),
+        "packnet": ("bioncl.methods.packnet:PackNet", "prune, and give freed weights to new tasks"),
+        "progressive": (
+            "bioncl.methods.progressive:Progressive",
+            "a new column for each task, fed by the frozen old ones",
+        ),
+        "den": ("bioncl.methods.den:DEN", "retrain, add and split units task by task"),
+        "ogd": ("bioncl.methods.ogd:OGD", "steps orthogonal to old outputs' gradients"),
+        "owm": ("bioncl.methods.owm:OWM", "steps orthogonal to the mean inputs of each layer"),
+        "gpm": ("bioncl.methods.gpm:GPM", "steps orthogonal to the main inputs of each layer"),
+        "remind": (
+            "bioncl.methods.remind:REMIND",
+            "replay compressed features above frozen layers",
+        ),
     },
 )

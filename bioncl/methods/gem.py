@@ -69,7 +69,7 @@ class GEM(Method):
         """Project the gradient if it would raise the loss of an old task."""
         if not self.memories:
             return
-        old = torch.stack([learner.gradient_of(memory) for memory in self.memories])
+        old = learner.gradients_of(self.memories)
         gradient = learner.gradient()
         projected = project(gradient, old, self.margin, self.ridge)
         if projected is not gradient:

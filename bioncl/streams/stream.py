@@ -44,7 +44,7 @@ class Examples:
 
     def select(self, index: Tensor) -> Examples:
         """The examples at `index` (int64 [k]), copied."""
-        return Examples(self.x[index], self.y[index])
+        return Examples(self.x.index_select(0, index), self.y.index_select(0, index))
 
     def first(self, count: int | None) -> Examples:
         """The first `count` examples, or all of them for None."""

@@ -209,3 +209,37 @@ def test_methods_that_do_not_suit_are_refused_before_anything_is_learnt(toy_stre
 
     with pytest.raises(UnsupportedError, match="class-incremental"):
         next(learn_stream(toy_learner(toy_stream("class")), Together([Naive(), TaskOnly()])))
+
+
+class Around(Method):
+    """Notes when the gradient is taken, and takes it `times` times."""
+
+    def __init__(self, log, name, times=1):
+        self.log, self.name, self.times = log, name, times
+
+    def around_gradient(self, learner, batch, find):
+        self.log.append(f"{self.name}>")
+        losses = [find() for _ in range(self.times)]
+        self.log.append(f"<{self.name}")
+        return losses[0]
+
+
+def test_methods_stand_around_the_gradient_and_the_first_is_innermost(toy_stream, toy_learner):
+    log = []
+    methods = [Around(log, "a", times=2), Spy(log), Around(log, "b")]
+    learner = toy_learner(toy_stream(tasks=1), batch_size=24)
+    list(learn_stream(learner, Together(methods)))
+    inside = ["b>", "a>", "extra_loss 0.0", "extra_loss 0.0", "<a", "<b"]
+    around = ["before_task 0.0", "adjust_gradient 0.0", "after_step 0.0", "after_task 0.0"]
+    assert log == [around[0], *inside, *around[1:]]
+
+
+def test_a_gradient_taken_twice_replaces_the_first(toy_stream, toy_learner):
+    """So the run is the same as with one."""
+
+    def learnt(times):
+        learner = toy_learner(toy_stream())
+        list(learn_stream(learner, Together([Around([], "a", times)])))
+        return learner.vector()
+
+    assert torch.equal(learnt(1), learnt(3))
