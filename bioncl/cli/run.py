@@ -15,6 +15,7 @@ from bioncl.errors import Interrupted
 
 if TYPE_CHECKING:
     from bioncl.experiments.result import RunResult
+    from bioncl.progress import Progress
 
 
 @click.command()
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 @device_option
 @data_dir_option
 @click.option("--no-figures", is_flag=True, help="Draw no figures.")
+@click.option(
+    "--report", is_flag=True, help="Also write report.html, a page about the nights for a browser."
+)
 @json_option
 @quiet_option
 def run(
@@ -48,6 +52,7 @@ def run(
     device: str | None,
     data_dir: Path | None,
     no_figures: bool,
+    report: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -83,10 +88,11 @@ def run(
     except KeyboardInterrupt as error:
         raise Interrupted(f"Finished tasks are saved; go on with: {again(out)}") from error
     figures = [] if no_figures else draw(result, out)
+    page = report_page(result, out, progress) if report else None
     if as_json:
         print_json(dict(result.values))
     else:
-        show_result(result, out, figures)
+        show_result(result, out, figures, page)
 
 
 def again(out: Path) -> str:
@@ -105,6 +111,19 @@ def draw(result: RunResult, out: Path) -> list[Path]:
     return run_figures(result.values, trace, out / "figures")
 
 
+def report_page(result: RunResult, out: Path, progress: Progress) -> Path | None:
+    """Write the page about the run's nights into its folder; None if it recorded none."""
+    if "trace" not in result.values:
+        click.echo("No report: the run recorded no nights.", err=True)
+        return None
+    from bioncl.cli.trace_report import write_report
+    from bioncl.report.trace_page.numbers import PageSettings
+
+    page = out / "report.html"
+    write_report(out / str(result.values["trace"]), page, (), PageSettings(), progress)
+    return page
+
+
 def list_settings(as_json: bool) -> None:
     """Print the shipped settings."""
     from bioncl.experiments import shipped
@@ -116,7 +135,7 @@ def list_settings(as_json: bool) -> None:
         print_table([("SETTINGS", "WHAT"), *((item.name, item.title) for item in found)])
 
 
-def show_result(result: RunResult, out: Path, figures: list[Path]) -> None:
+def show_result(result: RunResult, out: Path, figures: list[Path], page: Path | None) -> None:
     """Print accuracies and where everything is."""
     values: dict[str, Any] = dict(result.values)
     click.echo(
@@ -135,6 +154,8 @@ def show_result(result: RunResult, out: Path, figures: list[Path]) -> None:
     click.echo(f"result   {out / 'result.json'}")
     if "trace" in values:
         click.echo(f"trace    {out / values['trace']}")
+    if page is not None:
+        click.echo(f"report   {page}")
     if figures:
         click.echo(f"figures  {figures[0].parent} ({', '.join(path.name for path in figures)})")
 

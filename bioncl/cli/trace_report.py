@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from bioncl.cli.options import json_option, print_json
 from bioncl.cli.progress import reporter
 from bioncl.cli.trace_options import file_argument, seed_option, shuffles_option, title_of
+
+if TYPE_CHECKING:
+    from bioncl.progress import Progress
+    from bioncl.report.trace_page.numbers import PageSettings
 
 
 @click.command()
@@ -51,19 +57,26 @@ def report(
     accuracy. One HTML file for any browser, without a network: the reader picks night and layer,
     and zooms into the rasters. All its numbers stand in it as JSON.
     """
-    from bioncl.atomic import write_text
-    from bioncl.report.trace_page.numbers import PageSettings
-    from bioncl.report.trace_page.page import trace_page
-    from bioncl.traces.hdf5_reader import open_trace
-
     page = out or file.with_suffix(".html")
     if page.resolve() == file.resolve():
         raise click.UsageError(f"{page} is the trace itself: name another page with --out.")
-    progress = reporter(quiet=not sys.stderr.isatty())
-    with open_trace(file) as trace:
-        how = PageSettings(window, shuffles, seed)
-        text = trace_page(trace, title_of(trace), nights, how, progress)
-    write_text(page, text)
+    from bioncl.report.trace_page.numbers import PageSettings
+
+    how = PageSettings(window, shuffles, seed)
+    write_report(file, page, nights, how, reporter(quiet=not sys.stderr.isatty()))
     if as_json:
         return print_json({"page": str(page), "bytes": page.stat().st_size})
     return click.echo(str(page))
+
+
+def write_report(
+    file: Path, page: Path, nights: Sequence[int], how: PageSettings, progress: Progress
+) -> None:
+    """Write the page about the trace `file`; no `nights` stands for all."""
+    from bioncl.atomic import write_text
+    from bioncl.report.trace_page.page import trace_page
+    from bioncl.traces.hdf5_reader import open_trace
+
+    with open_trace(file) as trace:
+        text = trace_page(trace, title_of(trace), nights, how, progress)
+    write_text(page, text)

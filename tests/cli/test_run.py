@@ -43,6 +43,27 @@ def test_figures_are_drawn_unless_told_otherwise(command, words, tmp_path):
     assert all(name in output for name in drawn)
 
 
+def test_a_report_is_written_when_asked_for(command, words, tmp_path):
+    """The page of `bioncl trace report`, beside the trace that it is about."""
+    code, output, _ = command(*words, "--report")
+    page = tmp_path / "run" / "report.html"
+    assert code == 0
+    assert f"report   {page}" in output.splitlines()
+    again_code, *_ = command("trace", "report", tmp_path / "run" / "trace.h5")
+    assert again_code == 0
+    assert page.read_text() == (tmp_path / "run" / "trace.html").read_text()
+
+
+def test_a_run_without_nights_says_that_it_has_no_report(command, settings_file, tmp_path):
+    out = tmp_path / "run"
+    words = ["run", settings_file(), "--out", out, "--no-figures", "--report"]
+    code, output, told = command(*words)
+    assert code == 0
+    assert "recorded no nights" in told
+    assert "report" not in output
+    assert not (out / "report.html").exists()
+
+
 def test_the_default_folder_is_named_after_settings_and_seed(
     command, settings_file, tmp_path, monkeypatch
 ):
