@@ -35,13 +35,14 @@ class BalancedMemory:
         self.capacity, self.within = capacity, within
         self.seen: Counter[Class] = Counter()
         self.counts: Counter[Class] = Counter()
+        self._held = 0  # the sum of counts
         self._x: Tensor | None = None
         self._y = torch.full((capacity,), -1)
         self._task = torch.zeros(capacity, dtype=torch.long)
 
     def __len__(self) -> int:
         """Number of examples held."""
-        return self.counts.total()
+        return self._held
 
     def add(self, batch: Batch, generator: torch.Generator) -> None:
         """Offer every example of `batch` in turn."""
@@ -83,6 +84,7 @@ class BalancedMemory:
         x, y, task = (state[f"examples.{name}"] for name in ("x", "y", "task"))
         self.seen = Counter({(k, label): count for k, label, count in state["seen"].tolist()})
         self.counts = Counter(zip(task.tolist(), y.tolist(), strict=True))
+        self._held = len(y)
         self._x, self._y = None, torch.full((self.capacity,), -1)
         self._y[: len(y)], self._task[: len(y)] = y.cpu(), task.cpu()
         if len(y):
@@ -97,8 +99,9 @@ class BalancedMemory:
         if self._full(which):
             stays = self.within == "first" or chance >= self.counts[which] / self.seen[which]
             return None if stays else self._one_of(which, pick)
-        if len(self) < self.capacity:
-            place = len(self)
+        if self._held < self.capacity:
+            place = self._held
+            self._held += 1
         else:
             largest = max(sorted(self.counts), key=self.counts.__getitem__)
             place = self._one_of(largest, pick)
@@ -110,7 +113,7 @@ class BalancedMemory:
         """Whether the class takes no place from others; see the table above."""
         if self.within == "first":
             return self.counts[which] >= self.capacity / len(self.seen)
-        if len(self) < self.capacity:
+        if self._held < self.capacity:
             return False
         lost_one = self.counts[which] < self.seen[which] - 1
         return lost_one or self.counts[which] == max(self.counts.values())

@@ -99,6 +99,20 @@ def test_gradient_is_that_of_autograd_in_the_order_of_parameters(toy_stream, toy
     torch.testing.assert_close(learner.gradient(), flat, rtol=0, atol=0)
 
 
+def test_gradients_of_several_batches_are_those_of_each(toy_stream, toy_learner):
+    """Rows in the order of the batches, to the bit what autograd gives one batch by itself."""
+    learner = toy_learner(toy_stream("class"))
+    learner.begin(learner.stream.task(0))
+    parts = [learner.data.first(5), learner.data.first(9)]
+    batches = [Batch(part.x, part.y, 0) for part in parts]
+    rows = learner.gradients_of(batches)
+    for row, batch in zip(rows, batches, strict=True):
+        learner.model.zero_grad()
+        learner.loss(batch).backward()
+        assert torch.equal(row, learner.gradient())
+    assert not torch.equal(*rows)
+
+
 def test_set_gradient_is_the_inverse_of_gradient(toy_stream, toy_learner):
     stream = toy_stream()
     learner = begun(toy_learner, stream)
