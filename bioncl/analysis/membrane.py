@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bioncl.analysis.night import NightView
 from bioncl.errors import InputError, TraceError, describe
-from bioncl.plasticity import RULES, PlasticityRule
+from bioncl.plasticity import RULES, Rule
 from bioncl.spiking.membrane import membranes
 from bioncl.spiking.network import SpikingNetwork
 
@@ -60,9 +60,11 @@ def membrane_potentials(view: NightView, layer: str, neurons: Sequence[int] = ()
     chosen = list(neurons) or most_active(fired[fired[:, 0] >= view.start], len(network.weights[0]))
     engine = str(view.night.facts["engine"])
     values = membranes(network, below, fired, chosen, (view.start, view.stop), engine)
-    threshold = float(network.thresholds[0])
-    limit = np.asarray(threshold, values.dtype)
-    return Potentials(np.array(chosen), view.start, threshold, values, values >= limit)
+    spikes = np.zeros(values.shape, np.bool_)
+    for place, neuron in enumerate(chosen):
+        steps = fired[fired[:, 1] == neuron, 0]
+        spikes[steps[steps >= view.start] - view.start, place] = True
+    return Potentials(np.array(chosen), view.start, float(network.thresholds[0]), values, spikes)
 
 
 def most_active(events: NDArray[np.int64], neurons: int, count: int = 5) -> list[int]:
@@ -88,6 +90,9 @@ def layer_network(view: NightView, name: str) -> SpikingNetwork:
         rule, gain, threshold = _rule(own["rule"]), float(own["gain"]), float(own["threshold"])
         bias = _bias(view, name, dtype, float(twin["bias_factor"]))
         decay, inhibition = float(twin["decay"]), float(twin["inhibition"])
+        # Options that traces of earlier versions do not tell: they had none.
+        dc, refractory = float(own.get("dc", 0.0)), int(twin.get("refractory", 0))
+        bounds, normalise = own.get("bounds"), twin.get("normalise", "none")
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         message = f"{view.name} holds numbers of the twin that cannot be used ({error!r})"
         raise TraceError(describe(message, hint="The trace may be damaged.")) from error
@@ -99,6 +104,10 @@ def layer_network(view: NightView, name: str) -> SpikingNetwork:
         inhibition,
         biases=[bias],
         rules=[rule],
+        dc=[dc],
+        refractory=refractory,
+        bounds=[None if bounds is None else tuple(bounds)],
+        normalise=normalise,
         names=[name],
     )
 
@@ -124,12 +133,12 @@ def _bias(view: NightView, name: str, dtype: torch.dtype, factor: float) -> torc
     return torch.from_numpy(view.trace.array(path, view.night.index)).to(dtype) * factor
 
 
-def _rule(table: Mapping[str, Any] | None) -> PlasticityRule | None:
+def _rule(table: Mapping[str, Any] | None) -> Rule | None:
     if table is None:
         return None
     if table["name"] not in RULES.names():
         hint = "Install the package that it comes from."
         raise TraceError(describe(f"The night's rule {table['name']} is not known here", hint=hint))
     fields = {key: value for key, value in table.items() if key != "name"}
-    rule: PlasticityRule = RULES.load(table["name"])(**fields)
+    rule: Rule = RULES.load(table["name"])(**fields)
     return rule

@@ -30,7 +30,8 @@ from bioncl.cli.settings_options import device_option, parse_sets, set_option
 @click.option(
     "--rule",
     metavar="NAME",
-    help="Plasticity rule: gated, sigmoid or constant; it keeps the steps of the one before.",
+    help="Plasticity rule: gated, sigmoid, constant, oja or pair-stdp. It keeps the numbers of the "
+    "one before that it has too; others come with --set sleep.rule.KEY=VALUE.",
 )
 @set_option
 @device_option

@@ -2,8 +2,10 @@
 
 Together with the weights before the night and all spikes this fixes the whole simulation:
 
-    facts["twin"]       precision, decay, inhibition, bias_factor, and for each layer its gain, its
-                        threshold and its rule with the steps used there (None: weights are kept)
+    facts["twin"]       precision, decay, inhibition, refractory, normalise, bias_factor, and for
+                        each layer its gain, threshold, direct current, bounds (None: none) and its
+                        rule with the steps used there (None: weights are kept)
+    facts["downscale"]  for each layer, what its weights were multiplied with after the last step
     biases/<layer>      awake biases [post], as the network has them; the night takes them in its
                         precision, times bias_factor
 """
@@ -16,28 +18,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bioncl.models.backbone import Backbone
-from bioncl.plasticity import RULES, PlasticityRule
+from bioncl.plasticity import RULES, Rule
 from bioncl.spiking.network import SpikingNetwork
 
 
 def twin_facts(network: SpikingNetwork, bias_factor: float) -> dict[str, object]:
     """The numbers of a twin, as JSON knows them."""
     layers = {
-        name: {"gain": float(gain), "threshold": float(threshold), "rule": rule_facts(rule)}
-        for name, gain, threshold, rule in zip(
-            network.names, network.gains, network.thresholds, network.rules, strict=True
-        )
+        name: {
+            "gain": float(network.gains[index]),
+            "threshold": float(network.thresholds[index]),
+            "dc": float(network.dc[index]),
+            "bounds": network.bounds[index],
+            "rule": rule_facts(network.rules[index]),
+        }
+        for index, name in enumerate(network.names)
     }
     return {
         "precision": str(network.dtype).removeprefix("torch."),
         "decay": float(network.decay),
         "inhibition": float(network.inhibition),
+        "refractory": network.refractory,
+        "normalise": network.normalise,
         "bias_factor": bias_factor,
         "layers": layers,
     }
 
 
-def rule_facts(rule: PlasticityRule | None) -> dict[str, object] | None:
+def rule_facts(rule: Rule | None) -> dict[str, object] | None:
     """A rule by its registered name and its fields; another one by the name of its class alone."""
     if rule is None:
         return None

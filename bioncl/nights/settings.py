@@ -8,9 +8,10 @@ from typing import Annotated, Literal
 from annotated_types import Ge, Gt, Interval, MinLen
 
 from bioncl.errors import SettingsError, describe
-from bioncl.plasticity import RULES, Gated, PlasticityRule
+from bioncl.plasticity import RULES, Gated, Rule
 from bioncl.spiking.convert import GAINS, Gains, Published
 from bioncl.spiking.drive import DRIVES, Drive, MaskedMean
+from bioncl.spiking.synapses import Bounds, Norm
 
 Seeing = Literal["everything", "all", "current", "first"]
 PUBLISHED_STEP_LIMIT = 255
@@ -34,6 +35,15 @@ class NightSettings:
         gains: How the gain of each layer is found.
         decay: What is left of a membrane potential after one step.
         inhibition: Share of a layer's mean current taken from each of its neurons.
+        dc: Direct current into each neuron, added to its membrane potential in every step, one a
+            layer or one for all; gains and inhibition leave it alone.
+        refractory: Steps after a spike in which a neuron neither integrates nor fires.
+        bounds: Pairs of lower and upper limit of a weight that the rule has moved, one a layer or
+            one for all; an empty list for none.
+        normalise: Which norm of its incoming weights ("l1" or "l2") a neuron gets back each time
+            the rule has moved them at a spike of it.
+        downscale: What the weights are multiplied with once, at the end of the night, one a layer
+            or one for all (synaptic homeostasis, Tononi & Cirelli 2006, Sleep Med Rev 10:49).
         sees: Whose training inputs shape drive and gains: "everything" of all tasks so far, also
             examples that the tasks leave out of their training (as published for MNIST and
             Fashion-MNIST), "all" that was learnt from so far, the "current" task only, or the
@@ -51,18 +61,30 @@ class NightSettings:
     rate: Annotated[float, Gt(0)] = 239.515363
     dt: Annotated[float, Gt(0)] = 0.001
     thresholds: Annotated[tuple[float, ...], MinLen(1)] = (1.0,)
-    rule: PlasticityRule = field(default=Gated(0.032064, 0.003344), metadata={"registry": RULES})
+    rule: Rule = field(default=Gated(0.032064, 0.003344), metadata={"registry": RULES})
     rule_factors: Annotated[tuple[Annotated[float, Ge(0)], ...], MinLen(1)] = (1.0,)
     drive: Drive = field(default=MaskedMean(), metadata={"registry": DRIVES})
     gains: Gains = field(default=Published(), metadata={"registry": GAINS})
     decay: Annotated[float, Interval(ge=0, le=1)] = 0.999
     inhibition: float = 0.0
+    dc: Annotated[tuple[float, ...], MinLen(1)] = (0.0,)
+    refractory: Annotated[int, Ge(0)] = 0
+    bounds: tuple[Bounds, ...] = ()
+    normalise: Norm = "none"
+    downscale: Annotated[tuple[Annotated[float, Ge(0)], ...], MinLen(1)] = (1.0,)
     sees: Seeing = "all"
     when: Literal["each-task", "last"] = "each-task"
     engine: str = "event"
     threads: Annotated[int, Ge(0)] = 0
     precision: Literal["float64", "float32"] = "float64"
     published_step_bug: bool = False
+
+    def __post_init__(self) -> None:
+        """Check what no single range says."""
+        for lower, upper in self.bounds:
+            if lower > upper:
+                expected, got = "lower ≤ upper in each pair", [lower, upper]
+                raise SettingsError(describe("sleep.bounds", expected=expected, got=got))
 
     def steps_of(self, task: int) -> int:
         """Length of the night after the task at `task`, in steps."""

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, TypeVar
 
 import torch
 from annotated_types import Gt, Interval
@@ -30,6 +30,7 @@ from bioncl.models.backbone import Backbone
 from bioncl.registry import Registry
 
 BATCH = 2000
+Value = TypeVar("Value")
 
 
 class Gains(Protocol):
@@ -128,11 +129,11 @@ def ratio_chain(tops: Sequence[float]) -> list[float]:
     return gains
 
 
-def per_layer(what: str, values: Sequence[float], model: Backbone) -> list[float]:
+def per_layer(what: str, values: Sequence[Value], model: Backbone) -> list[Value]:
     """`values`, one a layer; a single value stands for all layers."""
     count = len(model.layers)
     if len(values) not in (1, count):
-        expected = f"1 or {count} numbers, one for each layer ({', '.join(model.layers)})"
+        expected = f"1 or {count} values, one for each layer ({', '.join(model.layers)})"
         raise SettingsError(describe(what, expected=expected, got=list(values)))
     return list(values) * (count if len(values) == 1 else 1)
 

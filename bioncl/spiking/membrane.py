@@ -5,9 +5,9 @@ lateral inhibition, on the currents of its whole layer: not on anything above. S
 hold potentials. The engine runs the chosen rows up to the window, then each step of the window is
 done in the open, in the arithmetic of `bioncl.spiking.engines.dense`:
 
-    u = current, v = decay·v + u    noted here, before the reset
+    u = current, v = decay·v + u    noted here, before the reset; 0 while a neuron rests
     s = v ≥ threshold               compared with the recorded spikes
-    the rule changes the rows that fired, v = 0 there
+    the rows learn, v = 0 where s
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bioncl.errors import InputError, TraceError, describe
-from bioncl.spiking.engines import event_kernels as kernels
-from bioncl.spiking.engines.dense import Dense, current
-from bioncl.spiking.engines.event import Event, lay_out
-from bioncl.spiking.engines.event_records import KEEP
+from bioncl.spiking.engines import row_kernels, rowwise
+from bioncl.spiking.engines.dense import Dense, integrate, reset
+from bioncl.spiking.engines.event import Event
 from bioncl.spiking.network import SpikingNetwork
+from bioncl.spiking.synapses import learn as learn_by_definition
 from bioncl.traces.recorder import MemoryRecorder
 from bioncl.traces.spikes import Spikes
 
@@ -87,14 +87,11 @@ def membranes(
 
 def _step(part: SpikingNetwork, pre: Tensor, learn: Learn) -> tuple[Tensor, NDArray[np.bool_]]:
     """One step of the layer: potentials [neurons] before the reset, and who fired."""
-    membrane = part.membranes[0]
-    u = current(part, 0, pre)
-    membrane.mul_(part.decay)
-    membrane.add_(u)
-    noted, post = membrane.clone(), membrane >= part.thresholds[0]
-    if post.any():
+    post = integrate(part, 0, pre)
+    noted = part.membranes[0].clone()
+    if post.any() or len(part.traces[0].pre):  # a traced rule learns in every step
         learn(pre, post)
-        membrane[post] = 0
+    reset(part, 0, post)
     return noted, post.numpy()
 
 
@@ -120,6 +117,10 @@ def _only(layer: SpikingNetwork, rows: NDArray[np.int64]) -> SpikingNetwork:
         biases=[None if bias is None else bias[rows]],
         rules=layer.rules,
         names=layer.names,
+        dc=layer.dc,
+        refractory=layer.refractory,
+        bounds=layer.bounds,
+        normalise=layer.normalise,
     )
 
 
@@ -127,20 +128,18 @@ def _by_definition(part: SpikingNetwork) -> Learn:
     """The rule as the `dense` engine applies it."""
 
     def learn(pre: Tensor, post: Tensor) -> None:
-        if (rule := part.rules[0]) is not None:
-            part.weights[0].copy_(rule.change(part.weights[0], pre, post))
+        learn_by_definition(part, 0, pre, post)
 
     return learn
 
 
 def _compiled(part: SpikingNetwork) -> Learn:
     """The rule as the `event` engine applies it, to the same memory as the weights of `part`."""
-    laid = lay_out(part, 0, 0)
+    laid = rowwise.lay_out(part, 0)
 
     def learn(pre: Tensor, post: Tensor) -> None:
-        step = np.where(pre.numpy(), laid.numbers.up, laid.numbers.down)
-        for row in np.flatnonzero(post.numpy()) if laid.rule != KEEP else ():
-            kernels.change_row(laid.rows[row], step, laid.rule, laid.numbers.slope)
+        events = pre.nonzero().flatten().to(torch.int32)
+        row_kernels.learn_step(laid, events.numpy(), post.numpy())
 
     return learn
 

@@ -15,9 +15,10 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from bioncl.errors import InputError, UnsupportedError, describe
-from bioncl.plasticity import PlasticityRule
+from bioncl.plasticity import PlasticityRule, Rule, TracedRule
 from bioncl.spiking.engines import ENGINES
 from bioncl.spiking.network import SpikingNetwork
+from bioncl.spiking.synapses import Bounds, Norm
 from bioncl.traces.recorder import MemoryRecorder
 from bioncl.traces.spikes import Spikes
 
@@ -45,7 +46,11 @@ def simulate(  # noqa: PLR0913  (one argument for each symbol of the model)
     decay: float = 0.999,
     inhibition: float = 0.0,
     biases: Sequence[NDArray | Tensor | None] | None = None,
-    rule: PlasticityRule | Sequence[PlasticityRule | None] | None = None,
+    rule: Rule | Sequence[Rule | None] | None = None,
+    dc: Sequence[float] | None = None,
+    refractory: int = 0,
+    bounds: Sequence[Bounds | None] | None = None,
+    normalise: Norm = "none",
     engine: str = "event",
     threads: int = 0,
     chunk: int = 1000,
@@ -61,6 +66,12 @@ def simulate(  # noqa: PLR0913  (one argument for each symbol of the model)
         inhibition: Share of the layer's mean current taken from each of its neurons.
         biases: Constant input [post] of each layer, None for a layer without.
         rule: One plasticity rule for all layers, or one for each; None keeps the weights.
+        dc: Direct current into each neuron of a layer, one for each layer.
+        refractory: Steps after a spike in which a neuron neither integrates nor fires.
+        bounds: Lower and upper limit of the weights that a rule moves: a pair for each layer, None
+            for a layer without; a single pair stands for all layers.
+        normalise: Which norm of its incoming weights a neuron that learns keeps: "none", "l1" or
+            "l2".
         engine: Who computes it: a name from `bioncl engines`.
         threads: Threads of the engine, 0 for all cores; the result does not depend on it.
         chunk: Steps between two checks of the weights; the result does not depend on it.
@@ -81,6 +92,10 @@ def simulate(  # noqa: PLR0913  (one argument for each symbol of the model)
         _numbers("Inhibition", [inhibition])[0],
         biases=[_bias(b, i, stack[0]) for i, b in enumerate(biases or (), start=1)],
         rules=_rules(rule, len(stack)),
+        dc=_numbers("Direct currents", dc or [0.0] * len(stack)),
+        refractory=refractory,
+        bounds=_bounds(bounds, len(stack)),
+        normalise=normalise,
     )
     _check_raster(raster, network.sizes[0])
     if chunk < 1:
@@ -128,13 +143,21 @@ def _numbers(what: str, values: Sequence[float]) -> list[float]:
     return [float(value) for value in _array(values, what)]
 
 
-def _rules(
-    rule: PlasticityRule | Sequence[PlasticityRule | None] | None, layers: int
-) -> list[PlasticityRule | None]:
+def _bounds(bounds: Sequence[Bounds | None] | None, layers: int) -> list[Bounds | None]:
+    """One pair, or None, for each layer."""
+    pairs = list(bounds or [None])
+    for pair in pairs:
+        if pair is not None and np.shape(pair) != (2,):
+            expected = "pairs (lower, upper), or None"
+            raise InputError(describe("Bounds", expected=expected, got=pair))
+    return pairs * (layers if len(pairs) == 1 else 1)
+
+
+def _rules(rule: Rule | Sequence[Rule | None] | None, layers: int) -> list[Rule | None]:
     """One rule for each layer."""
     rules = list(rule) if isinstance(rule, Sequence) else [rule] * layers
     for each in rules:
-        if each is not None and not isinstance(each, PlasticityRule):
+        if each is not None and not isinstance(each, PlasticityRule | TracedRule):
             expected = "a rule such as Gated(inc=0.03, dec=0.003), or None"
             raise InputError(describe("Plasticity rule", expected=expected, got=repr(each)))
     return rules

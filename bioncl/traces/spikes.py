@@ -37,6 +37,11 @@ class Spikes:
         offsets = np.searchsorted(places, np.arange(steps + 1) * neurons)
         return cls(neurons, offsets, (places % max(neurons, 1)).astype(np.int32))
 
+    def between(self, start: int, stop: int) -> Spikes:
+        """The spikes of the steps start ≤ t < stop, counted from `start`; ids are shared."""
+        offsets = self.offsets[start : stop + 1]
+        return Spikes(self.neurons, offsets - offsets[0], self.ids[offsets[0] : offsets[-1]])
+
     def raster(self) -> NDArray[np.bool_]:
         """As a bool raster [steps, neurons]."""
         raster = np.zeros((self.steps, self.neurons), np.bool_)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import h5py
@@ -15,7 +16,7 @@ from bioncl.errors import InputError, TraceError
 from bioncl.models.mlp import MLP
 from bioncl.nights.night import as_seen, peak, sleep, twin
 from bioncl.nights.settings import NightSettings
-from bioncl.plasticity import Constant, Gated, Sigmoid
+from bioncl.plasticity import Constant, Gated, Oja, PairSTDP, Sigmoid
 from bioncl.progress import Silent
 from bioncl.spiking.convert import Fixed
 from bioncl.spiking.drive import Mean, spikes
@@ -35,6 +36,9 @@ CASES = {
     "gated": {"rule": Gated(0.05, 0.01, 0.1)},
     "sigmoid, one factor 0": {"rule": Sigmoid(0.02, 0.01, 3.0), "rule_factors": (1.0, 0.0, 0.5)},
     "constant, inhibition": {"rule": Constant(0.01, 0.003), "inhibition": 0.3},
+    "oja, bounds, downscaled": {"rule": Oja(0.02), "bounds": ((-0.1, 0.3),), "downscale": (0.5,)},
+    "stdp, norms": {"rule": PairSTDP(0.01, 0.01), "normalise": "l2", "rule_factors": (1.0, 0.0, 2)},
+    "current and rest": {"rule": Gated(0.05, 0.01, 0.1), "dc": (0.03,), "refractory": 2},
     "by definition": {"rule": Gated(0.05, 0.01, 0.1), "engine": "dense"},
 }
 
@@ -96,6 +100,25 @@ def test_every_layer_in_every_bit(tmp_path, case, bias, precision):
             assert found.threshold == NIGHT.thresholds[place]
             assert (found.values[~silent] >= np.array(found.threshold, precision)).all()
         assert any(one.any() for one in fired)
+
+
+def test_a_trace_from_before_there_were_options_has_none(tmp_path):
+    """Its facts do not tell them; the potentials are the same."""
+    path = recorded(tmp_path / "t.h5", NIGHT)
+    with open_trace(path) as trace:
+        wanted = membrane_potentials(night_view(trace), "hidden2").values
+    with h5py.File(path, "r+") as file:
+        told = file["bioncl/sleep/0000"]["facts_json"]
+        facts = json.loads(told[()])
+        for name in ("refractory", "normalise"):
+            del facts["twin"][name]
+        for layer in facts["twin"]["layers"].values():
+            del layer["dc"], layer["bounds"]
+        del file["bioncl/sleep/0000/facts_json"]
+        file["bioncl/sleep/0000/facts_json"] = json.dumps(facts)
+    with open_trace(path) as trace:
+        found = membrane_potentials(night_view(trace), "hidden2").values
+    np.testing.assert_array_equal(found, wanted)
 
 
 def test_the_most_active_are_chosen(tmp_path):

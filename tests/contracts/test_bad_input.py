@@ -172,7 +172,9 @@ def test_a_damaged_features_file(refused, settings_file, tmp_path, damage):
     ("sleep", "told"),
     [
         ({"drive": {"name": "masked-mean"}}, "expected an image of at least 11×11"),
-        ({"thresholds": [1.0, 2.0]}, "sleep.thresholds: expected 1 or 3 numbers"),
+        ({"thresholds": [1.0, 2.0]}, "sleep.thresholds: expected 1 or 3 values"),
+        ({"downscale": [1.0, 2.0]}, "sleep.downscale: expected 1 or 3 values"),
+        ({"bounds": [[1, 0]]}, "sleep.bounds: expected lower ≤ upper"),
         ({"gains": {"name": "fixed", "values": [1.0, 2.0]}}, "sleep.gains.values: expected 1 or 3"),
         ({"steps": [5, 5]}, "sleep.steps: expected a number for task 3"),
     ],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bioncl.errors import DivergedError, InputError
+from bioncl.errors import DivergedError, InputError, UnsupportedError
 from bioncl.plasticity import Constant, Gated, Sigmoid
 from bioncl.spiking import simulate
 from bioncl.spiking.engines import ENGINES
@@ -19,6 +19,10 @@ def engine(request):
         torch = pytest.importorskip("torch")
         if not torch.cuda.is_available():
             pytest.skip("needs a CUDA device")
+    try:
+        ENGINES.load(request.param)()
+    except UnsupportedError as error:  # its library is not installed
+        pytest.skip(str(error))
     return request.param
 
 

@@ -13,8 +13,9 @@ from bioncl.models.mlp import MLP
 from bioncl.nights.night import bias_factor, twin
 from bioncl.nights.record import bias_arrays, rule_facts, twin_facts
 from bioncl.nights.settings import NightSettings
-from bioncl.plasticity import RULES, Constant, Gated, Sigmoid
+from bioncl.plasticity import RULES, Constant, Gated, Oja, PairSTDP, Sigmoid
 from bioncl.spiking.convert import Fixed
+from bioncl.spiking.drive import Mean
 from bioncl.streams.stream import Examples
 
 SEEN = Examples(torch.rand(4, 1, 2, 2), torch.zeros(4, dtype=torch.long))
@@ -44,7 +45,32 @@ def test_the_numbers_come_back_from_json_to_the_last_bit():
     assert second["rule"] == {"name": "gated", "inc": 0.1 * 0.7, "dec": 0.03 * 0.7, "scale": 0.001}
 
 
-@pytest.mark.parametrize("rule", [Gated(0.1, 0.2, 0.3), Sigmoid(0.1, 0.2, 3.0), Constant(1, 2)])
+def test_options_come_back_from_json():
+    settings = NightSettings(
+        drive=Mean(),
+        gains=Fixed(),
+        dc=(0.1, 1 / 3),
+        refractory=2,
+        bounds=((-0.1, 1 / 3),),
+        normalise="l2",
+    )
+    told = json.loads(json.dumps(twin_facts(twin(network(True), SEEN, settings), 1.0)))
+    assert (told["refractory"], told["normalise"]) == (2, "l2")
+    first, second = told["layers"]["hidden1"], told["layers"]["output"]
+    assert (first["dc"], second["dc"]) == (0.1, 1 / 3)
+    assert first["bounds"] == second["bounds"] == [-0.1, 1 / 3]
+
+
+RULE_CASES = [
+    Gated(0.1, 0.2, 0.3),
+    Sigmoid(0.1, 0.2, 3.0),
+    Constant(1, 2),
+    Oja(0.1),
+    PairSTDP(0.1, 0.2, 3.0, 4.0),
+]
+
+
+@pytest.mark.parametrize("rule", RULE_CASES)
 def test_rules_are_told_by_name_and_fields(rule):
     told = rule_facts(rule)
     assert RULES.load(told.pop("name"))(**told) == rule

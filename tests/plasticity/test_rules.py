@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bioncl.plasticity import RULES, Constant, Gated, PlasticityRule, Sigmoid
+from bioncl.plasticity import RULES, Constant, Gated, PlasticityRule, Sigmoid, TracedRule
 
 EACH = pytest.mark.parametrize(
     "rule", [Gated(0.03, 0.004), Sigmoid(0.03, 0.004, slope=5.0), Constant(0.03, 0.004)]
@@ -131,6 +131,12 @@ def test_gated_is_a_steep_falling_sigmoid():
     torch.testing.assert_close(Gated(0.03, 0.004).change(before, pre, post), steep)
 
 
-def test_registered_rules_are_rules():
+def test_registered_rules_are_of_one_kind_each():
+    """Only rules without memory have `change`: nobody can run a traced rule without its traces."""
+    numbers = {"oja": {"rate": 0.1}, "pair-stdp": {"a_plus": 0.1, "a_minus": 0.1}}
+    traced = set()
     for name in RULES.names():
-        assert isinstance(RULES.load(name)(inc=0.1, dec=0.1), PlasticityRule)
+        rule = RULES.load(name)(**numbers.get(name, {"inc": 0.1, "dec": 0.1}))
+        assert isinstance(rule, PlasticityRule) != isinstance(rule, TracedRule)
+        traced |= {name} if isinstance(rule, TracedRule) else set()
+    assert traced == {"pair-stdp"}

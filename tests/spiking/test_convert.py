@@ -151,7 +151,7 @@ def test_fixed_gains_are_those_given():
 
 @pytest.mark.parametrize("values", [(), (1.0, 2.0), (1.0,) * 4])
 def test_fixed_gains_fit_the_layers(values):
-    with pytest.raises(SettingsError, match="sleep.gains.values: expected 1 or 3 numbers"):
+    with pytest.raises(SettingsError, match="sleep.gains.values: expected 1 or 3 values"):
         Fixed(values).of(network(), INPUTS)
 
 

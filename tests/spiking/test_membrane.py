@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from bioncl.errors import InputError, TraceError
-from bioncl.plasticity import Constant, Gated, Sigmoid
+from bioncl.plasticity import Constant, Gated, Oja, PairSTDP, Sigmoid
 from bioncl.spiking.engines.dense import Dense
 from bioncl.spiking.engines.event import Event
 from bioncl.spiking.membrane import membranes
@@ -89,6 +89,52 @@ def test_equals_a_logged_night_in_every_bit(engine, dtype, rule, bias, inhibitio
     again = layer(dtype, rule, bias=bias, inhibition=inhibition)
     assert torch.equal(start.weights[0], again.weights[0])
     assert not start.membranes[0].any()
+
+
+OPTIONS = {"dc": [0.03], "refractory": 2, "bounds": [(-0.3, 0.5)], "normalise": "l1"}
+
+
+def with_options(dtype, rule, inhibition):
+    """The layer above with every option."""
+    plain = layer(dtype, rule, bias=True, inhibition=inhibition)
+    numbers = plain.gains, plain.thresholds, plain.decay, plain.inhibition
+    return SpikingNetwork(plain.weights, *numbers, plain.biases, plain.rules, **OPTIONS)
+
+
+@pytest.mark.parametrize("engine", ["dense", "event"])
+@pytest.mark.parametrize("dtype", DTYPES.values(), ids=DTYPES)
+@pytest.mark.parametrize("inhibition", [0.0, 0.3])
+@pytest.mark.parametrize(
+    "rule", [RULES[0], Oja(0.05), PairSTDP(0.02, 0.02, 5.0, 7.0)], ids=lambda r: type(r).__name__
+)
+def test_options_lead_to_the_membranes_that_the_engine_leaves(engine, dtype, rule, inhibition):
+    """Whoever is silent keeps its potential; who fired was above the threshold, who rests is at 0.
+
+    The potentials of a window hang on all learning before it and in it.
+    """
+    runner, network = (
+        Dense() if engine == "dense" else Event(1),
+        with_options(dtype, rule, inhibition),
+    )
+    left, events, rest = [], [], []
+    for t, row in enumerate(input_raster()):
+        rest.append(network.resting[0].numpy() > 0)
+        recorder = MemoryRecorder()
+        runner.run(network, [Spikes.from_raster(row[None])], recorder)
+        events.append(recorder.events()[1] + [t, 0])
+        left.append(network.membranes[0].numpy().copy())
+    below, fired = np.argwhere(input_raster()), np.concatenate(events)
+    assert len(fired) > 50
+    start, spiked = with_options(dtype, rule, inhibition), np.zeros((STEPS, WIDTH), bool)
+    spiked[fired[:, 0], fired[:, 1]] = True
+    neurons = [69, 3, 40, *np.bincount(fired[:, 1]).argsort()[-3:]]
+    found = membranes(start, below, fired, neurons, (30, STEPS), engine)
+    fires, rests = spiked[30:, neurons], np.array(rest)[30:, neurons]
+    np.testing.assert_array_equal(found[~fires], np.array(left)[30:, neurons][~fires])
+    assert (found[fires] >= dtype(0.9)).all()
+    assert fires.any()
+    assert rests.any()
+    assert not found[rests].any()
 
 
 @pytest.mark.parametrize("window", [(0, STEPS), (0, 0), (37, 38), (STEPS, STEPS), (30, 60)])

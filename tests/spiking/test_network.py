@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from bioncl.errors import InputError
-from bioncl.plasticity import Gated
+from bioncl.plasticity import Gated, PairSTDP
 from bioncl.spiking.network import SpikingNetwork
 
 DOUBLE = torch.float64
@@ -26,6 +26,15 @@ def test_what_is_left_out_is_filled_in():
     assert list(network.biases) == list(network.rules) == [None, None]
     assert [m.tolist() for m in network.membranes] == [[0.0] * 3, [0.0] * 2]
     assert all(m.dtype == DOUBLE for m in network.membranes)
+    assert (network.dc, network.bounds, network.norms) == ([0.0, 0.0], [None, None], [])
+    assert [r.tolist() for r in network.resting] == [[0] * 3, [0] * 2]
+    assert [len(t.pre) + len(t.post) for t in network.traces] == [0, 0]
+
+
+def test_a_traced_rule_and_norms_bring_their_state():
+    network = made(rules=[None, PairSTDP(0.1, 0.1)], normalise="l2")
+    assert [(len(t.pre), len(t.post)) for t in network.traces] == [(0, 0), (3, 2)]
+    assert [norms.tolist() for norms in network.norms] == [[0.0] * 3, [0.0] * 2]
 
 
 def test_each_network_has_membranes_of_its_own():
@@ -42,6 +51,12 @@ def test_each_network_has_membranes_of_its_own():
         ({"names": ["a"]}, "names: expected one for each"),
         ({"biases": [None]}, "biases: expected one for each"),
         ({"membranes": [torch.zeros(3)]}, "membranes: expected one for each"),
+        ({"dc": [1.0]}, "dc: expected one for each"),
+        ({"bounds": [None]}, "bounds: expected one for each"),
+        ({"bounds": [None, (1, 0)]}, "Bounds of layer2: expected lower ≤ upper, got (1, 0)"),
+        ({"bounds": [(float("nan"), 1), None]}, "Bounds of layer1: expected lower ≤ upper"),
+        ({"refractory": -1}, "Refractory period: expected 0 steps or more, got -1"),
+        ({"normalise": "l3"}, "Norm: expected none, l1, l2, got l3"),
         ({"decay": 1.1}, "decay: expected 0 to 1, got 1.1"),
         ({"decay": float("nan")}, "decay: expected 0 to 1"),
         ({"biases": [torch.zeros(3), torch.zeros(3)]}, r"Bias of layer2: expected [2], got (3,)"),

@@ -43,6 +43,13 @@ def test_a_rule_for_each_layer():
     assert night.weights[1].tolist() == [[0.75, 0.75]]
 
 
+def test_one_pair_of_bounds_stands_for_all_layers():
+    rules = {"rule": Constant(0.25, 0), "raster": np.ones((9, 3), bool)}
+    night = simulate(**{**GOOD, **rules, "bounds": [(-1, 0.625)]})
+    assert night.weights[0].tolist() == [[0.625] * 3] * 2
+    assert night.weights[1].tolist() == [[0.625, 0.625]]
+
+
 WRONG = [
     ({"raster": np.ones((4, 3))}, "Raster: expected a NumPy array of bool, got float64"),
     ({"raster": [[True] * 3]}, "Raster: expected a NumPy array of bool, got list"),
@@ -70,6 +77,13 @@ WRONG = [
     ({"biases": [np.array([np.inf, 0]), None]}, "Bias of layer 1: expected finite"),
     ({"rule": "gated"}, "Plasticity rule"),
     ({"rule": [None]}, "rules: expected one for each of the 2 layers, got 1"),
+    ({"dc": [1.0]}, "dc: expected one for each of the 2 layers, got 1"),
+    ({"dc": [np.nan, 0]}, "Direct currents: expected finite numbers"),
+    ({"refractory": -1}, "Refractory period: expected 0 steps or more, got -1"),
+    ({"bounds": [(1, 0)]}, "Bounds of layer1: expected lower ≤ upper, got (1, 0)"),
+    ({"bounds": (-1, 1)}, "Bounds: expected pairs (lower, upper), or None, got -1"),
+    ({"bounds": [None] * 3}, "bounds: expected one for each of the 2 layers, got 3"),
+    ({"normalise": "l3"}, "Norm: expected none, l1, l2, got l3"),
     ({"chunk": 0}, "Steps in a chunk: expected 1 or more, got 0"),
     ({"engine": "evnt"}, "Did you mean 'event'?"),
     ({"threads": -1}, "Threads: expected 0 or more, got -1"),

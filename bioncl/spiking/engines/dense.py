@@ -15,6 +15,7 @@ from torch import Tensor
 
 from bioncl.spiking.engines.checks import check_chunk, diverged
 from bioncl.spiking.network import SpikingNetwork
+from bioncl.spiking.synapses import learn
 from bioncl.traces.recorder import Recorder
 from bioncl.traces.spikes import Spikes
 
@@ -55,20 +56,33 @@ class Dense:
 
 
 def step(network: SpikingNetwork, layer: int, pre: Tensor) -> Tensor:
-    """One step of one layer: bool [pre] -> bool [post]; weights and membranes change in place."""
-    weight, membrane, rule = network.weights[layer], network.membranes[layer], network.rules[layer]
-    u = current(network, layer, pre)
-    membrane.mul_(network.decay)
-    membrane.add_(u)
-    post = membrane >= network.thresholds[layer]
-    if rule is not None:
-        weight.copy_(rule.change(weight, pre, post))
-    membrane[post] = 0
+    """One step of one layer: bool [pre] -> bool [post]; the network's state changes in place."""
+    post = integrate(network, layer, pre)
+    learn(network, layer, pre, post)
+    reset(network, layer, post)
     return post
 
 
+def integrate(network: SpikingNetwork, layer: int, pre: Tensor) -> Tensor:
+    """Who fires, bool [post]; membranes are left as they meet the threshold, before the reset."""
+    membrane, awake = network.membranes[layer], network.resting[layer] == 0
+    u = current(network, layer, pre)
+    membrane.mul_(network.decay)
+    membrane.add_(u)
+    membrane[~awake] = 0
+    return (membrane >= network.thresholds[layer]) & awake
+
+
+def reset(network: SpikingNetwork, layer: int, post: Tensor) -> None:
+    """Reset the neurons that fired; they begin their rest, the others rest a step less."""
+    resting = network.resting[layer]
+    network.membranes[layer][post] = 0
+    resting.sub_(1).clamp_(min=0)
+    resting[post] = network.refractory
+
+
 def current(network: SpikingNetwork, layer: int, pre: Tensor) -> Tensor:
-    """The synaptic current u [post] of one layer, summed in the order of the firing inputs."""
+    """The current u [post] into one layer, summed in the order of the firing inputs."""
     weight, bias = network.weights[layer], network.biases[layer]
     total = weight.new_zeros(len(weight))
     for j in pre.nonzero():
@@ -78,6 +92,8 @@ def current(network: SpikingNetwork, layer: int, pre: Tensor) -> Tensor:
     u = network.gains[layer] * total
     if network.inhibition:
         u -= network.inhibition * mean(u)
+    if network.dc[layer]:
+        u += network.dc[layer]
     return u
 
 

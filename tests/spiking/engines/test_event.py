@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bioncl.errors import InputError, UnsupportedError
 from bioncl.plasticity import Constant, Gated, Sigmoid
-from bioncl.spiking.engines import event
+from bioncl.spiking.engines import rowwise, tiled
 from bioncl.spiking.engines.dense import Dense
 from bioncl.spiking.engines.event import TILES, Event
 from bioncl.spiking.network import SpikingNetwork
@@ -62,7 +62,10 @@ def nights(draw):
 def run(engine, build, chunks, dtype=torch.float64):
     """Weights, membranes and spikes after a night; threads are used however small the layer."""
     network, recorder = build(dtype), MemoryRecorder()
-    with mock.patch.object(event, "WORTH_THREADS", -1):
+    with (
+        mock.patch.object(tiled, "WORTH_THREADS", -1),
+        mock.patch.object(rowwise, "WORTH_THREADS", -1),
+    ):
         engine.run(network, chunks, recorder)
     return network.weights, network.membranes, recorder.events()
 
