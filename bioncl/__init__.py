@@ -5,6 +5,7 @@ by noise, changed by a local Hebbian rule and turned back. `import bioncl` itsel
 heavy: the names below are imported when first used.
 
     run         run an experiment from a settings file, return its result
+    sleep       let any torch network sleep through one night
     open_trace  open the recording of a run's nights
 """
 
@@ -15,11 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from bioncl.experiments.run import run as run
+    from bioncl.nights.any_model import sleep as sleep
     from bioncl.traces.hdf5_reader import open_trace as open_trace
 
 __version__ = "0.1.0"
 
-_LAZY = {"run": "bioncl.experiments.run", "open_trace": "bioncl.traces.hdf5_reader"}
+_LAZY = {
+    "run": "bioncl.experiments.run",
+    "sleep": "bioncl.nights.any_model",
+    "open_trace": "bioncl.traces.hdf5_reader",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ from bioncl.experiments.settings import RunConfig
 from bioncl.learning.learner import Learner, NightLog, no_log
 from bioncl.learning.method import Together
 from bioncl.models.backbone import Backbone
-from bioncl.nights.night import sleep
+from bioncl.nights.night import recorded_layers, sleep
 from bioncl.nights.settings import NightSettings
 from bioncl.progress import Progress, Silent
 from bioncl.seeding import numpy_generator
@@ -38,7 +38,8 @@ def make_stream(config: RunConfig, progress: Progress) -> Stream:
     """Load the data and build the stream."""
     data = config.data
     folder = Path(data.dir) if data.dir else None
-    places = DataPlaces(folder, data.download, progress)
+    sealed = data.evaluate_on == "validation"
+    places = DataPlaces(folder, data.download, progress, sealed=sealed)
     held_out = None
     if data.validation > 0 or data.evaluate_on == "validation":
         held_out = Validation(data.validation, data.validation_seed, data.evaluate_on)
@@ -82,11 +83,13 @@ def try_nights(methods: Together, learner: Learner) -> None:
     """
     first = learner.stream.task(0).train
     few = first.select(torch.arange(min(len(first), FEW)))
+    begun = copy.deepcopy(learner.model)
+    begun.start_task(0)  # a growing head has no outputs before
     for night in nights_of(methods):
         for index in range(len(learner.stream)):
             night.steps_of(index)
         sleep(
-            copy.deepcopy(learner.model),
+            copy.deepcopy(begun),
             few,
             night,
             steps=0,
@@ -110,12 +113,9 @@ def make_night_log(config: RunConfig, learner: Learner, path: Path | None) -> Ni
     """Where the nights of a run are recorded."""
     if path is None or not config.trace.record or not config.sleeps:
         return no_log
-    inputs = int(numpy.prod(learner.stream.input_shape))
-    layers = [("input", inputs)]
-    layers += [(layer.name, len(layer.weight)) for layer in learner.model.stack()]
     trace = TraceFile(
         path,
-        layers,
+        recorded_layers(learner.model, learner.stream.input_shape),
         settings={"settings": config.name, **config.resolved},
         compressed=config.trace.compressed,
         keep_before=config.trace.weights_before,

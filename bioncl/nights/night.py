@@ -7,8 +7,9 @@ The twin's weights are the model's; a night that fails leaves the model as it wa
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -17,9 +18,10 @@ from torch import Tensor
 
 from bioncl.errors import UnsupportedError, describe
 from bioncl.models.backbone import Backbone, LinearLayer
+from bioncl.models.heads import GrowingHead
 from bioncl.nights.record import bias_arrays, twin_facts
 from bioncl.nights.settings import NightSettings
-from bioncl.plasticity import PlasticityRule
+from bioncl.plasticity import Rule
 from bioncl.progress import Progress
 from bioncl.spiking.convert import per_layer
 from bioncl.spiking.drive import Seen, spikes
@@ -38,8 +40,8 @@ class NightReport:
         steps: Length in steps.
         seconds: Wall time of the simulation.
         engine: Who computed it.
-        gains: Gain of each layer.
-        spikes: Number of spikes of each layer, input first.
+        gains: Gain of each layer; of each population's first path where the network is no chain.
+        spikes: Number of spikes of each layer or population, input first.
         changed: Share of each layer's weights that differ after the night.
         mean_change: Mean change of each layer's weights.
     """
@@ -78,7 +80,10 @@ def sleep(
         UnsupportedError: The engine cannot run this network or rule.
         DivergedError: Weights became non-finite; the model keeps its weights.
     """
+    if not is_chain(model):
+        return _graph_sleep(model, seen, settings, steps, generator, recorder, progress)
     network = twin(model, seen, settings)
+    downscale = per_layer("sleep.downscale", settings.downscale, model)
     engine = ENGINES.load(settings.engine)(threads=settings.threads)
     if refusal := engine.refuses(network):
         hint = "Choose another sleep.engine; `bioncl engines` lists them."
@@ -90,14 +95,44 @@ def sleep(
         noise = spikes(settings.drive, as_seen(seen), steps, peak(settings), generator)
         engine.run(network, watched(noise, bar.advance), counting)
     seconds = time.perf_counter() - start
+    for weight, factor in zip(network.weights, downscale, strict=True):
+        weight.mul_(factor)
     model.write_stack([w.to(p.weight) for w, p in zip(network.weights, model.stack(), strict=True)])
     report = _report(network, before, counting.totals, settings.engine, steps, seconds)
     arrays = [[w.numpy() for w in ws] for ws in (before, network.weights)]
     recorder.weights(list(network.names), arrays[0], arrays[1])
     if biases := bias_arrays(model):
         recorder.arrays(biases)
-    recorder.facts({**asdict(report), "twin": twin_facts(network, bias_factor(settings))})
+    told = {"twin": twin_facts(network, bias_factor(settings)), "downscale": downscale}
+    recorder.facts({**asdict(report), **told})
     return report
+
+
+def is_chain(model: Backbone) -> bool:
+    """Whether the network shows itself as a chain of linear layers; others sleep as graphs."""
+    try:
+        model.stack()
+    except UnsupportedError:
+        return False
+    return True
+
+
+def recorded_layers(model: Backbone, input_shape: Sequence[int]) -> list[tuple[str, int]]:
+    """Names and neurons of the layers whose spikes a night records, input first.
+
+    Raises:
+        UnsupportedError: The network is a chain whose last layer grows from night to night.
+    """
+    if is_chain(model):
+        if isinstance(model.head, GrowingHead):
+            what = "A growing head has other neurons each night, and a trace the same ones"
+            hint = 'Set trace.record = false, or model.head = "single".'
+            raise UnsupportedError(describe(what, hint=hint))
+        layers = [(layer.name, len(layer.weight)) for layer in model.stack()]
+        return [("input", math.prod(input_shape)), *layers]
+    from bioncl.nights import graph_night
+
+    return graph_night.recorded_layers(model, input_shape)
 
 
 def twin(model: Backbone, seen: Examples, settings: NightSettings) -> SpikingNetwork:
@@ -114,6 +149,10 @@ def twin(model: Backbone, seen: Examples, settings: NightSettings) -> SpikingNet
         thresholds=per_layer("sleep.thresholds", settings.thresholds, model),
         decay=settings.decay,
         inhibition=settings.inhibition,
+        dc=per_layer("sleep.dc", settings.dc, model),
+        refractory=settings.refractory,
+        bounds=per_layer("sleep.bounds", settings.bounds or (None,), model),
+        normalise=settings.normalise,
         biases=[_bias(layer, settings, dtype) for layer in stack],
         rules=[_rule(settings.rule, factor) for factor in factors],
         names=[layer.name for layer in stack],
@@ -161,13 +200,47 @@ class Counting:
         self.inner.spikes(layer, first_step, spikes)
 
 
+def _graph_sleep(
+    model: Backbone,
+    seen: Examples,
+    settings: NightSettings,
+    steps: int,
+    generator: np.random.Generator,
+    recorder: Recorder,
+    progress: Progress,
+) -> NightReport:
+    """The night of a network that is no chain; all outputs compete, as in a chain."""
+    from bioncl.nights import graph_night
+
+    model.eval()
+    model.use_task(None)
+    found = graph_night.sleep(
+        model,
+        seen,
+        settings,
+        steps=steps,
+        generator=generator,
+        recorder=recorder,
+        progress=progress,
+    )
+    return NightReport(
+        steps=found.steps,
+        seconds=found.seconds,
+        engine=found.engine,
+        gains=tuple(gains[0] for gains in found.gains.values()),
+        spikes=tuple(found.spikes.values()),
+        changed=tuple(found.changed.values()),
+        mean_change=tuple(found.mean_change.values()),
+    )
+
+
 def _bias(layer: LinearLayer, settings: NightSettings, dtype: torch.dtype) -> Tensor | None:
     if layer.bias is None:
         return None
     return layer.bias.detach().to("cpu", dtype) * bias_factor(settings)
 
 
-def _rule(rule: PlasticityRule, factor: float) -> PlasticityRule | None:
+def _rule(rule: Rule, factor: float) -> Rule | None:
     if factor == 0.0:
         return None
     return rule if factor == 1.0 else rule.scaled(factor)

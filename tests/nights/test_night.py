@@ -12,7 +12,7 @@ from bioncl.errors import DivergedError, SettingsError, UnsupportedError
 from bioncl.models.mlp import MLP
 from bioncl.nights.night import as_seen, peak, sleep, twin
 from bioncl.nights.settings import NightSettings
-from bioncl.plasticity import Gated, Sigmoid
+from bioncl.plasticity import Gated, PairSTDP, Sigmoid
 from bioncl.progress import Silent
 from bioncl.spiking.convert import Fixed
 from bioncl.spiking.drive import Mean, spikes
@@ -57,6 +57,15 @@ def night(model, settings=NIGHT, steps=STEPS, seed=0, recorder=None, progress=No
 
 def values(model):
     return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+OPTIONS = {
+    "dc": (0.02, 0.0, 0.05),
+    "refractory": 2,
+    "bounds": ((-0.5, 0.5),),
+    "normalise": "l1",
+    "rule": PairSTDP(0.01, 0.01, 5.0, 7.0),
+}
 
 
 def same(model, before):
@@ -271,3 +280,51 @@ def test_inputs_are_flattened_and_keep_their_shape():
     assert found.shape == (1, 4, 4)
     np.testing.assert_array_equal(found.inputs, seen(3).x.numpy().reshape(3, 16))
     np.testing.assert_array_equal(found.labels, [0, 1, 2])
+
+
+def test_options_reach_the_twin():
+    """One value stands for all layers, a list has one for each."""
+    net = twin(network(), seen(), replace(NIGHT, **OPTIONS))
+    assert list(net.dc) == [0.02, 0.0, 0.05]
+    assert list(net.bounds) == [(-0.5, 0.5)] * 3
+    assert (net.refractory, net.normalise) == (2, "l1")
+    assert list(net.rules) == [OPTIONS["rule"]] * 3
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_each_option_changes_the_night(option):
+    """None of them is read and then forgotten on the way."""
+    plain, other = network(), network()
+    night(plain)
+    night(other, replace(NIGHT, **{option: OPTIONS[option]}))
+    assert not same(other, values(plain))
+
+
+def test_a_night_without_options_has_none():
+    net = twin(network(), seen(), NIGHT)
+    assert (list(net.dc), list(net.bounds)) == ([0.0] * 3, [None] * 3)
+    assert (net.refractory, net.normalise, net.norms) == (0, "none", [])
+
+
+def test_downscaling_multiplies_the_weights_once_at_the_end():
+    """The spikes are those of the night without it; a layer that keeps its weights shrinks too."""
+    plain, shrunk = network(), network()
+    recorders = MemoryRecorder(), MemoryRecorder()
+    settings = replace(NIGHT, rule_factors=(1.0, 0.0, 1.0))
+    night(plain, settings, recorder=recorders[0])
+    report = night(shrunk, replace(settings, downscale=(0.5, 0.25, 1.0)), recorder=recorders[1])
+    for one, other in zip(*(recorder.events() for recorder in recorders), strict=True):
+        np.testing.assert_array_equal(one, other)
+    pairs = zip(plain.stack(), shrunk.stack(), (0.5, 0.25, 1.0), strict=True)
+    assert all(torch.equal(a.weight * factor, b.weight) for a, b, factor in pairs)
+    assert report.changed[1] == 1.0
+
+
+@pytest.mark.parametrize("option", ["dc", "bounds", "downscale"])
+def test_an_option_for_another_number_of_layers_is_refused_before_the_night(option):
+    model = network()
+    before = values(model)
+    value = ((0.0, 1.0),) * 2 if option == "bounds" else (0.5, 0.5)
+    with pytest.raises(SettingsError, match=f"sleep.{option}: expected 1 or 3 values"):
+        night(model, replace(NIGHT, **{option: value}))
+    assert same(model, before)

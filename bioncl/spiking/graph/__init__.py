@@ -1,0 +1,1 @@
+"""Any torch network as populations of spiking neurons, joined by paths of linear operations."""
