@@ -24,7 +24,7 @@ import click
 import bioncl
 from bioncl.atomic import write_text
 from bioncl.cli.settings_options import parse_sets, set_option
-from bioncl.metrics import best_average_accuracy, source_accuracy_at
+from bioncl.experiments.comparison.fair import FairMeasures, fair_measures, source_and_target
 
 
 @click.command()
@@ -53,7 +53,7 @@ def main(
             for value in values
         }  # fmt: skip
         measures = fair_measures(list(points.values()), target)
-        found[name] = {"key": key, "points": points, **measures}
+        found[name] = {"key": key, "points": points, **vars(measures)}
         click.echo(table(name, key, points, measures, target))
     if record is not None:
         write_text(record, json.dumps({"target": target, "sets": sets, "sweeps": found}, indent=1))
@@ -77,24 +77,11 @@ def final_row(name: str, seed: int, overrides: list[tuple[str, Any]], out: Path)
     return list(result.accuracy[-1])
 
 
-def source_and_target(row: Sequence[float]) -> tuple[float, float]:
-    """Mean accuracy on all tasks but the last, and accuracy on the last."""
-    return statistics.mean(row[:-1]), row[-1]
-
-
-def fair_measures(rows: Sequence[Sequence[Sequence[float]]], target: float) -> dict[str, Any]:
-    """Both measures of each seed; `rows` holds one list of seeds for each value."""
-    by_seed = list(zip(*rows, strict=True))
-    best = [best_average_accuracy(points) for points in by_seed]
-    source = [source_accuracy_at([source_and_target(r) for r in p], target) for p in by_seed]
-    return {"best_average": best, "source_at_target": source}
-
-
 def table(
     name: str,
     key: str,
     points: dict[str, list[list[float]]],
-    measures: dict[str, Any],
+    measures: FairMeasures,
     target: float,
 ) -> str:
     """What is printed of one sweep, in per cent."""
@@ -103,10 +90,10 @@ def table(
         old, new = zip(*map(source_and_target, rows), strict=True)
         mean = [statistics.mean(row) for row in rows]
         lines.append(f"{value:>10}  {spread(old):>14}  {spread(new):>14}  {spread(mean):>14}")
-    reached = [value for value in measures["source_at_target"] if value is not None]
-    lines.append(f"best average of any value: {spread(measures['best_average'])}")
+    reached = [value for value in measures.source_at_target if value is not None]
+    lines.append(f"best average of any value: {spread(measures.best_average)}")
     told = spread(reached) if reached else "never reached"
-    if 0 < len(reached) < len(measures["source_at_target"]):
+    if 0 < len(reached) < len(measures.source_at_target):
         told += f" (reached by {len(reached)} seeds only)"
     lines.append(f"old tasks where the last reaches {100 * target:g} %: {told}\n")
     return "\n".join(lines)

@@ -15,6 +15,7 @@ from bioncl.errors import Interrupted
 
 if TYPE_CHECKING:
     from bioncl.experiments.result import RunResult
+    from bioncl.experiments.tracking.measures import Tracker
     from bioncl.progress import Progress
 
 
@@ -40,6 +41,12 @@ if TYPE_CHECKING:
 @click.option(
     "--report", is_flag=True, help="Also write report.html, a page about the nights for a browser."
 )
+@click.option(
+    "--track",
+    type=click.Choice(["tensorboard", "mlflow"]),
+    multiple=True,
+    help="Also log the run there when it is done (extras: tensorboard, mlflow); may be repeated.",
+)
 @json_option
 @quiet_option
 def run(
@@ -53,6 +60,7 @@ def run(
     data_dir: Path | None,
     no_figures: bool,
     report: bool,
+    track: tuple[str, ...],
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -83,16 +91,20 @@ def run(
     config = load(settings, [*parse_sets(sets), *given])
     out = out or Path("runs") / f"{config.name}-seed{config.general.seed}"
     progress = reporter(quiet or as_json)
+    trackers = make_trackers(track)
     try:
         result = execute(config, out, resume=resume, progress=progress)
     except KeyboardInterrupt as error:
         raise Interrupted(f"Finished tasks are saved; go on with: {again(out)}") from error
     figures = [] if no_figures else draw(result, out)
     page = report_page(result, out, progress) if report else None
+    tracked = [tracker.log(result.values, out) for tracker in trackers]
     if as_json:
         print_json(dict(result.values))
-    else:
-        show_result(result, out, figures, page)
+        return
+    show_result(result, out, figures, page)
+    for name, where in zip(track, tracked, strict=True):
+        click.echo(f"tracked  {where} ({name})")
 
 
 def again(out: Path) -> str:
@@ -109,6 +121,13 @@ def draw(result: RunResult, out: Path) -> list[Path]:
 
     trace = out / str(result.values["trace"]) if "trace" in result.values else None
     return run_figures(result.values, trace, out / "figures")
+
+
+def make_trackers(names: tuple[str, ...]) -> list[Tracker]:
+    """The trackers with these names; one that is not installed is refused before the run."""
+    from bioncl.experiments.tracking import TRACKERS
+
+    return [TRACKERS.load(name)() for name in names]
 
 
 def report_page(result: RunResult, out: Path, progress: Progress) -> Path | None:

@@ -25,6 +25,10 @@ from bioncl.models.checkpoint import Checkpoint, load, save
 VOLATILE = ("device", "data.dir", "data.download", "sleep.threads", "checkpoints", "title", "notes")
 
 
+class FolderBusyError(InputError):
+    """Another process is running in the folder."""
+
+
 @dataclass(frozen=True)
 class RunFolder:
     """The folder of one run."""
@@ -50,7 +54,7 @@ class RunFolder:
         """Keep other processes from running in this folder; an empty one is not left behind.
 
         Raises:
-            InputError: Another process runs there.
+            FolderBusyError: Another process runs there.
             StorageError: The folder cannot be made.
         """
         lock = self.path / ".lock"
@@ -62,7 +66,7 @@ class RunFolder:
             except Timeout as error:
                 hint = "Wait for it, or choose another --out."
                 what = f"Another process is running in {self.path}"
-                raise InputError(describe(what, hint=hint)) from error
+                raise FolderBusyError(describe(what, hint=hint)) from error
         try:
             yield
         finally:

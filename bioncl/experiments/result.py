@@ -29,6 +29,7 @@ class Progressed:
         all: Accuracy on all test data after each task.
         all_awake: The same before each night.
         seconds: Time for "train", "sleep" and "eval".
+        steps: Steps of training.
     """
 
     initial: tuple[float, ...]
@@ -37,6 +38,7 @@ class Progressed:
     all: tuple[float, ...] = ()
     all_awake: tuple[float, ...] = ()
     seconds: Mapping[str, float] = field(default_factory=dict)
+    steps: int = 0
 
     def plus(self, outcome: TaskOutcome) -> Progressed:
         """With one more task."""
@@ -49,6 +51,7 @@ class Progressed:
             (*self.all, outcome.scores.all),
             (*self.all_awake, *(s.all for s in awake)),
             times,
+            self.steps + outcome.steps,
         )
 
     def tables(self) -> dict[str, Any]:
@@ -65,6 +68,7 @@ class Progressed:
             all=tuple(tables["all"]),
             all_awake=tuple(tables["all_awake"]),
             seconds=dict(tables["seconds"]),
+            steps=int(tables.get("steps", 0)),
         )
 
 
@@ -73,8 +77,8 @@ class RunResult:
     """What a run found; `values` is what stands in result.json.
 
     The keys of `values` are those of the contract: accuracy, accuracy_awake, accuracy_all, acc,
-    bwt, fwt, forgetting, seconds, memory_bytes, settings, stream, scenario, method, seed, device,
-    trace.
+    bwt, fwt, forgetting, seconds, training_steps, memory_bytes, stored_examples, settings, stream,
+    scenario, method, seed, device, trace.
     """
 
     values: Mapping[str, Any]

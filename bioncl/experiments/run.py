@@ -33,6 +33,7 @@ from bioncl.learning.loop import learn_stream
 from bioncl.learning.method import Together
 from bioncl.models.checkpoint import Checkpoint
 from bioncl.progress import Progress, Silent
+from bioncl.streams.stream import Examples
 
 
 def run(
@@ -170,7 +171,9 @@ def summary(
     }
     values |= measures(progressed, stream.scenario)
     values["seconds"] = dict(progressed.seconds)
+    values["training_steps"] = progressed.steps
     values["memory_bytes"] = memory_bytes(learner, methods)
+    values["stored_examples"] = stored_examples(learner, methods)
     values["versions"] = versions()
     if folder and folder.trace.exists():
         values["trace"] = folder.trace.name
@@ -180,8 +183,18 @@ def summary(
 def memory_bytes(learner: Learner, methods: Together) -> dict[str, int]:
     """Bytes carried from task to task besides the model; old data that is read counts as stored."""
     sizes = methods.memory_bytes()
-    if methods.reads_past:
-        old = [learner.stream.task(i) for i in range(len(learner.stream) - 1)]
-        read = [t.everything if methods.reads_left_out else t.train for t in old]
-        sizes["stored_examples"] += sum(examples.nbytes for examples in read)
+    sizes["stored_examples"] += sum(examples.nbytes for examples in _read(learner, methods))
     return sizes
+
+
+def stored_examples(learner: Learner, methods: Together) -> int:
+    """Examples carried from task to task; old data that is read counts as stored."""
+    return methods.stored_examples() + sum(map(len, _read(learner, methods)))
+
+
+def _read(learner: Learner, methods: Together) -> list[Examples]:
+    """Old data that the methods read; of every task but the last."""
+    if not methods.reads_past:
+        return []
+    old = [learner.stream.task(i) for i in range(len(learner.stream) - 1)]
+    return [t.everything if methods.reads_left_out else t.train for t in old]

@@ -4,7 +4,8 @@
 
 A file may `extends` another one, shipped or beside it: tables are merged, lists and values replace.
 Tables: [stream] [model] [train] [[methods]] [sleep] [data] [trace]; top level: seed, title, paper,
-notes, device, checkpoints. See `components` for how a table becomes an object.
+notes, device, checkpoints. See `components` for how a table becomes an object. The table [tune] is
+for `bioncl tune` alone; runs pass over it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from bioncl.streams import STREAMS
 from bioncl.streams.builder import StreamBuilder
 
 STRAY = "is read before --set; write it into a settings file"
-TABLES = ("stream", "model", "train", "methods", "sleep", "data", "trace")
+TABLES = ("stream", "model", "train", "methods", "sleep", "data", "trace", "tune")
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,14 @@ def load(
     Raises:
         SettingsError: With every fault and its path.
     """
+    name, tables = gathered(settings, overrides)
+    return check(tables, name)
+
+
+def gathered(
+    settings: str | Path | Mapping[str, Any], overrides: Iterable[tuple[str, Any]] = ()
+) -> tuple[str, dict[str, Any]]:
+    """Name and tables of settings: read, merged and overridden, not yet checked; see `load`."""
     if isinstance(settings, Mapping):
         name, tables = str(settings.get("settings", "custom")), extended(settings, Path())
     else:
@@ -149,7 +158,7 @@ def load(
         tables = extended(parse(text, name), folder)
     for key, value in sorted(overrides, key=_breadth):
         override(tables, key, value)
-    return check(tables, name)
+    return name, tables
 
 
 def parse(text: str, source: str) -> dict[str, Any]:

@@ -66,7 +66,8 @@ def train(
         with learner.clock.measure("train"):
             train_task(learner, methods, task)
         scores = learner.scores()
-        outcome = TaskOutcome(task.index, scores, None, learner.clock.take())
+        times, steps = learner.clock.take(), learner.take_steps()
+        outcome = TaskOutcome(task.index, scores, None, times, steps)
         made = snapshot(config, learner, methods, progressed.plus(outcome), number)
         save_checkpoint(out, Checkpoint(made.tensors, {**made.header, "asleep": False}))
         return scores

@@ -53,6 +53,7 @@ class Learner:
         progress: Where long work reports to.
         observed: Examples a class whose activations a recorded night notes; 0 notes none.
         clock: Wall time spent on training, sleeping and evaluating.
+        steps: Steps of training since `take_steps`; whoever makes one counts it.
         read_out: How decisions are made, if a method does so by itself; it sets this in
             `attach`, since a checkpoint does not hold it.
         criterion: Mean loss from logits and their batch, if a method has one of its own; it sets
@@ -87,6 +88,7 @@ class Learner:
         self.night_log, self.progress = night_log, progress or Silent()
         self.observed = 0
         self.clock = Clock()
+        self.steps = 0
         self.may_read_past = False
         self.read_out: ReadOut | None = None
         self.criterion: Criterion | None = None
@@ -132,6 +134,11 @@ class Learner:
         """The same with what the tasks leave out of their training data."""
         self.past()
         return [self.stream.task(i).everything for i in range(self.task.index)]
+
+    def take_steps(self) -> int:
+        """The steps of training since the last call."""
+        taken, self.steps = self.steps, 0
+        return taken
 
     # -- scores --------------------------------------------------------------------------------
 

@@ -30,12 +30,14 @@ class TaskOutcome:
         scores: Accuracies after the task (asleep, if a method sleeps).
         awake: Accuracies before the night, if a method sleeps.
         seconds: Time for "train", "sleep" and "eval".
+        steps: Steps of training.
     """
 
     index: int
     scores: Scores
     awake: Scores | None
     seconds: dict[str, float]
+    steps: int = 0
 
 
 def learn_stream(learner: Learner, methods: Together, first: int = 0) -> Iterator[TaskOutcome]:
@@ -60,7 +62,8 @@ def learn_task(learner: Learner, methods: Together, task: Task) -> TaskOutcome:
     with learner.clock.measure("train"):
         train_task(learner, methods, task)
     awake = sleep_after(learner, methods, task)
-    return TaskOutcome(task.index, learner.scores(), awake, learner.clock.take())
+    scores = learner.scores()
+    return TaskOutcome(task.index, scores, awake, learner.clock.take(), learner.take_steps())
 
 
 def sleep_after(learner: Learner, methods: Together, task: Task) -> Scores | None:
@@ -110,6 +113,7 @@ def train_epoch(learner: Learner, methods: Together) -> None:
         for method in adjusting:
             method.adjust_gradient(learner, batch)
         learner.optimizer.step()
+        learner.steps += 1
         for method in noting:
             method.after_step(learner, batch)
     check_finite(loss, learner)

@@ -192,3 +192,7 @@ class Together(Method):
                 kind = "stored_examples" if name.startswith("examples.") else "method_state"
                 sizes[kind] += value.nbytes
         return sizes
+
+    def stored_examples(self) -> int:
+        """Examples carried from task to task: one for each label in "examples.y"."""
+        return sum(len(method.state().get("examples.y", ())) for method in self.methods)

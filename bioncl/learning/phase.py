@@ -54,6 +54,7 @@ def train_phase(
                 loss.backward()
                 adjust_gradient()
                 optimizer.step()
+                learner.steps += 1
                 after_step()
             check_finite(loss, learner)
             bar.advance()

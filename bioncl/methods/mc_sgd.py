@@ -123,6 +123,7 @@ class MCSGD(Method):
                 for end, batch in zip(ends, batches, strict=True):
                     velocity += line_gradient(learner, end, solution, self.points, batch)
                 solution.sub_(velocity, alpha=self.lr)
+                learner.steps += 1
                 bar.advance()
         return solution
 

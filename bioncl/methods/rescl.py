@@ -112,6 +112,7 @@ class ResCL(Method):
                     loss = self.loss(network(at(learner, chosen)), wanted[chosen], groups)
                     loss.backward()
                     optimizer.step()
+                    learner.steps += 1
                     shrink(mixing, self.lr * self.strength / (1 - self.momentum))
                 check_finite(loss)
                 bar.advance()

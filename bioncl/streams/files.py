@@ -50,12 +50,14 @@ class DataPlaces:
         download: Whether the network may be used.
         progress: Where downloads report to.
         system: Folder of data sets that the operating system installed.
+        sealed: Whether test data must not be read: sets then come with an empty test part.
     """
 
     data_dir: Path | None = None
     download: bool = True
     progress: Progress = field(default_factory=Silent, compare=False)
     system: Path = SYSTEM
+    sealed: bool = False
 
     def locate(self, file: RemoteFile) -> Path:
         """Return the path of `file`, verified; download it if need be.

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import bioncl
-from bioncl.errors import CheckpointError, DivergedError, SettingsError
+from bioncl.errors import CheckpointError, DivergedError, SettingsError, UnsupportedError
 from bioncl.experiments.result import RunResult
 from bioncl.experiments.run import restore
 from bioncl.experiments.settings import load
@@ -191,3 +191,23 @@ def test_a_training_that_blows_up_stops_and_keeps_what_was_done(settings, tmp_pa
     with pytest.raises(DivergedError, match=r"diverged.*Lower train\.lr"):
         bioncl.run(tables, out=tmp_path)
     assert not (tmp_path / "result.json").exists()
+
+
+def test_a_growing_head_sleeps_in_runs_that_record_no_trace(settings, tmp_path):
+    """It has no outputs before the first task, and other neurons each night than a trace holds."""
+    tables = settings("src", model={"head": "growing"})
+    with pytest.raises(UnsupportedError, match=r"growing head.*trace\.record = false"):
+        bioncl.run(tables, out=tmp_path / "traced")
+    untraced = bioncl.run({**tables, "trace": {"record": False}}, out=tmp_path / "untraced")
+    assert untraced.accuracy == bioncl.run(tables).accuracy
+    awake = bioncl.run(settings("naive", model={"head": "growing"}))
+    assert untraced.accuracy != awake.accuracy
+
+
+def test_a_convolutional_network_with_a_growing_head_is_traced(settings, tmp_path):
+    """As a graph it has a neuron for every output from the start."""
+    model = {"name": "convnet", "channels": [2], "kernel": 3, "hidden": [4], "head": "growing"}
+    tables = {**settings("src"), "model": model}
+    bioncl.run(tables, out=tmp_path / "run", overrides=[("sleep.steps", 20)])
+    with h5py.File(tmp_path / "run" / "trace.h5") as file:
+        assert "output" in file["spikes"]

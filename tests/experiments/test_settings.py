@@ -4,6 +4,7 @@ import copy
 import pickle
 import random
 import tomllib
+from dataclasses import replace
 
 import pytest
 
@@ -63,6 +64,18 @@ def test_published_settings_sleep_and_have_their_partners(name):
         assert other.model == base.model
         streams = [config.resolved["stream"] | {"train_per_task": 0} for config in (base, other)]
         assert streams[0] == streams[1]  # the published joint training sees all of the data
+
+
+@pytest.mark.parametrize("name", ["convnet-fashion", "resnet-fashion"])
+def test_networks_with_convolutions_sleep_and_have_their_partners(name):
+    """The same stream and network; the joint partner trains afresh at the first learning rate."""
+    base = load(name)
+    assert base.method_names == ("src",)
+    for partner in ("naive", "joint"):
+        other = load(f"{name}-{partner}")
+        assert other.method_names == (partner,)
+        assert (other.model, other.stream) == (base.model, base.stream)
+        assert replace(other.training, lr_decay=1.0) == replace(base.training, lr_decay=1.0)
 
 
 def test_the_catalogue_has_every_file_with_a_title():

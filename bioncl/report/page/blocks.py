@@ -46,6 +46,61 @@ class Table:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell of a table that can be sorted.
+
+    Attributes:
+        text: What stands there.
+        value: What counts when rows are sorted; nothing known sorts last.
+        mark: Class of a coloured square in front; none if empty.
+    """
+
+    text: str
+    value: float | str = ""
+    mark: str = ""
+
+
+@dataclass(frozen=True)
+class Sortable:
+    """A table that a click on the head of a column sorts.
+
+    Attributes:
+        caption: What it shows.
+        head: (name, what it is) of the columns.
+        rows: Cells; the first of a row names it.
+    """
+
+    kind: ClassVar[str] = "sortable"
+    caption: str
+    head: tuple[tuple[str, str], ...]
+    rows: Sequence[tuple[Cell, ...]]
+
+
+@dataclass(frozen=True)
+class Legend:
+    """What the colours of panels mean.
+
+    Attributes:
+        entries: (class of the style sheet, text) of each.
+    """
+
+    kind: ClassVar[str] = "legend"
+    entries: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Commands:
+    """Commands to copy, each under a name.
+
+    Attributes:
+        commands: (name, command) of each.
+    """
+
+    kind: ClassVar[str] = "commands"
+    commands: list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
 class Panels:
     """Panels side by side, as many as fit.
 

@@ -55,11 +55,11 @@ def counts(top: float, label: str) -> Scale:
     top = max(top, 10.0) * 1.2
     powers = range(math.floor(math.log10(top)) + 1)
     step = -(-len(powers) // 5)
-    ticks = [(10.0**power, _power(power)) for power in powers[::step]]
+    ticks = [(10.0**power, power_text(power)) for power in powers[::step]]
     return Scale(_LOG_FLOOR, top, label, ticks, logarithmic=True)
 
 
-def _power(power: int) -> str:
+def power_text(power: int) -> str:
     """A power of ten as it is said: 100, 1k, 10M."""
     thousands = min(power // 3, len(_PREFIXES) - 1)
     return f"{10 ** (power - 3 * thousands):,}{_PREFIXES[thousands]}"

@@ -2,6 +2,7 @@
 
     relax           steps without input: v = decay·v
     silent          steps of one tile until a lane reaches the threshold
+    lowest          the first lane of those that fired
     change_blocks   what a rule with a logistic factor does to one row of weights
     logistic        1/(1 + exp(x)) of one number
 
@@ -212,6 +213,16 @@ def _until_a_hit(
         phi.add_incoming(early, head)
         phi.add_incoming(late, hit)
     return stopped, kept, fired
+
+
+@operation
+def lowest(_: Any, mask: Any) -> Any:
+    """The place of the lowest bit that is set in a uint64 other than 0."""
+
+    def generate(_: BaseContext, builder: ir.IRBuilder, __: Any, args: Any) -> Any:
+        return builder.cttz(args[0], ir.IntType(1)(1))
+
+    return types.int64(types.uint64), generate
 
 
 class Exponential(NamedTuple):

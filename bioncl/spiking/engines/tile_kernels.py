@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from bioncl.spiking.engines.compiled import compiled
 from bioncl.spiking.engines.rule_numbers import KEEP, LOGISTIC
-from bioncl.spiking.engines.tile_code import LINE, change_blocks, logistic, relax, silent
+from bioncl.spiking.engines.tile_code import LINE, change_blocks, logistic, lowest, relax, silent
 
 SILENCE = 8  # steps without input that are worth leaving the hot loop for
 COLUMNS = 16  # copied at a time when a tile is filled
@@ -158,21 +158,25 @@ def fill(rows: NDArray, tile: NDArray, q: int) -> None:
 
 
 @compiled
-def spike(layer: Tiled, ids: NDArray, tile: int, mask: int, desk: Desk) -> bool:
-    """Reset the neurons of `mask` and change their weights, given the `ids` of firing inputs.
+def spike(layer: Tiled, events: Events, t: int, tile: int, mask: np.uint64, desk: Desk) -> bool:
+    """Reset the neurons of `mask`, which fired in step t, and change their weights.
 
     Returns whether any weight stopped being finite.
     """
-    broken = False
-    for j in ids:
-        desk.step[j] = layer.numbers.up
-    for lane in range(len(layer.lanes)):
-        if (mask >> np.uint64(lane)) & np.uint64(1):
-            layer.membranes[tile, lane] = 0
-            if layer.rule != KEEP:
-                broken |= change(layer, tile, lane, desk.step)
-    for j in ids:
-        desk.step[j] = layer.numbers.down
+    broken, left = False, mask
+    start, stop = events.offsets[t], events.offsets[t + 1]
+    if layer.rule != KEEP:
+        for k in range(start, stop):
+            desk.step[events.ids[k]] = layer.numbers.up
+    while left:
+        lane = lowest(left)
+        left &= left - np.uint64(1)
+        layer.membranes[tile, lane] = 0
+        if layer.rule != KEEP:
+            broken |= change(layer, tile, lane, desk.step)
+    if layer.rule != KEEP:
+        for k in range(start, stop):
+            desk.step[events.ids[k]] = layer.numbers.down
     return broken
 
 
@@ -238,8 +242,7 @@ def active(
             hits.steps[q, hits.counts[q]] = t
             hits.masks[q, hits.counts[q]] = fired
             hits.counts[q] += 1
-            ids = events.ids[events.offsets[t] : events.offsets[t + 1]]
-            if spike(layer, ids, q, fired, desk) and hits.broken[q] < 0:
+            if spike(layer, events, t, q, fired, desk) and hits.broken[q] < 0:
                 hits.broken[q] = t
         t += 1
 
@@ -260,8 +263,8 @@ def merge(hits: Hits, steps: int, lanes: int) -> tuple[NDArray[np.int64], NDArra
     for q in range(len(hits.counts)):
         for k in range(hits.counts[q]):
             step, mask = hits.steps[q, k], hits.masks[q, k]
-            for lane in range(lanes):
-                if (mask >> np.uint64(lane)) & np.uint64(1):
-                    ids[place[step]] = q * lanes + lane
-                    place[step] += 1
+            while mask:
+                ids[place[step]] = q * lanes + lowest(mask)
+                mask &= mask - np.uint64(1)
+                place[step] += 1
     return offsets, ids

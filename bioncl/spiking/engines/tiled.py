@@ -33,7 +33,7 @@ from bioncl.traces.spikes import Spikes
 
 # Many lanes sum fastest; few make the copy of a changed row into its tile cheap.
 WIDE = {"float32": 32, "float64": 16}
-NARROW = 8
+NARROW = {"float32": 16, "float64": 8}
 BUSY = 0.004  # spikes for each neuron and step from which on narrow tiles are faster
 # With fewer additions of one tile a layer is done before other threads have begun.
 WORTH_THREADS = 20_000
@@ -114,7 +114,7 @@ class TiledLayer:
         self.tiled = None
 
     def _choose_width(self, activity: float) -> None:
-        width = self.fixed or (NARROW if activity > BUSY else WIDE[self.rows.dtype.name])
+        width = self.fixed or (NARROW if activity > BUSY else WIDE)[self.rows.dtype.name]
         if width != self.width:
             self.put_back()
             self.width = width

@@ -40,28 +40,31 @@ class Cifar10:
         Raises:
             DataError: The archive is missing or damaged.
         """
-        return read_archive(self.paths(places)[0])
+        return read_archive(self.paths(places)[0], sealed=places.sealed)
 
 
-def read_archive(path: Path) -> LabelledSet:
+def read_archive(path: Path, *, sealed: bool = False) -> LabelledSet:
     """Read the gzip-compressed tar file `path`; its folder and the records per batch are free.
+
+    Sealed, the test batch is passed over.
 
     Raises:
         DataError: The archive is damaged, lacks a batch, or a batch is not whole records.
     """
-    members = _members(path)
-    train, test = (_examples(path, members, names) for names in (TRAIN, TEST))
+    members = _members(path, TRAIN if sealed else TRAIN + TEST)
+    train = _examples(path, members, TRAIN)
+    test = train.first(0) if sealed else _examples(path, members, TEST)
     return LabelledSet("cifar10", train, test, CLASSES)
 
 
-def _members(path: Path) -> dict[str, bytes]:
+def _members(path: Path, wanted: tuple[str, ...]) -> dict[str, bytes]:
     """File name to content, in one pass, for a compressed archive cannot seek cheaply."""
     found = {}
     try:
         with tarfile.open(path, "r|gz") as archive:
             for member in archive:
                 name = PurePosixPath(member.name).name
-                stream = archive.extractfile(member) if name in TRAIN + TEST else None
+                stream = archive.extractfile(member) if name in wanted else None
                 if stream is not None:
                     found[name] = stream.read()
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:

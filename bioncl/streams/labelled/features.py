@@ -56,8 +56,8 @@ class Features:
         Raises:
             DataError: The file is missing, damaged, or its arrays do not fit together.
         """
-        path = self.paths(places)[0]
-        return read_features(path, self.keys, normalise=self.normalise == "max")
+        path, normalise = self.paths(places)[0], self.normalise == "max"
+        return read_features(path, self.keys, normalise=normalise, sealed=places.sealed)
 
 
 @dataclass(frozen=True)
@@ -80,24 +80,28 @@ class Cifar10Features:
             DataError: The file is missing (it cannot be downloaded) or damaged.
         """
         keys = ("f_train", "y_train", "f_test", "y_test")
-        whole = read_features(self.paths(places)[0], keys, normalise=True)
+        path = self.paths(places)[0]
+        whole = read_features(path, keys, normalise=True, sealed=places.sealed)
         generator = torch_generator(ORDER_SEED, "order")
         order = torch.randperm(len(whole.train), generator=generator)
         return replace(whole, name="cifar10-features", train=whole.train.select(order))
 
 
-def read_features(path: Path, keys: Keys, *, normalise: bool) -> LabelledSet:
+def read_features(path: Path, keys: Keys, *, normalise: bool, sealed: bool = False) -> LabelledSet:
     """Read four arrays from `path`; see the module for the format.
+
+    Sealed, the test arrays are passed over.
 
     Raises:
         DataError: The file is damaged, a key is missing, shapes do not fit together, an input is
             not finite, or labels are not 0..C-1.
     """
-    x_train, y_train, x_test, y_test = _arrays(path, keys)
-    train, test = _examples(path, x_train, y_train), _examples(path, x_test, y_test)
-    if x_train.shape[1:] != x_test.shape[1:]:
+    x_train, y_train, *others = _arrays(path, keys[:2] if sealed else keys)
+    train = _examples(path, x_train, y_train)
+    test = _examples(path, *others) if others else train.first(0)
+    if train.x.shape[1:] != test.x.shape[1:]:
         what = f"Shape of one test input in {path}"
-        raise DataError(describe(what, expected=x_train.shape[1:], got=x_test.shape[1:]))
+        raise DataError(describe(what, expected=x_train.shape[1:], got=others[0].shape[1:]))
     classes = _classes(path, train.y, test.y)
     if normalise:
         largest = float(train.x.max())
@@ -109,8 +113,8 @@ def read_features(path: Path, keys: Keys, *, normalise: bool) -> LabelledSet:
     return LabelledSet(path.stem, train, test, classes)
 
 
-def _arrays(path: Path, keys: Keys) -> list[NDArray[Any]]:
-    readers: dict[str, Callable[[Path, Keys], list[NDArray[Any]]]] = {
+def _arrays(path: Path, keys: tuple[str, ...]) -> list[NDArray[Any]]:
+    readers: dict[str, Callable[[Path, tuple[str, ...]], list[NDArray[Any]]]] = {
         ".npz": _read_npz,
         ".h5": _read_hdf5,
         ".hdf5": _read_hdf5,
@@ -124,7 +128,7 @@ def _arrays(path: Path, keys: Keys) -> list[NDArray[Any]]:
         raise DataError(describe(f"Cannot read {path} ({error})")) from error
 
 
-def _read_npz(path: Path, keys: Keys) -> list[NDArray[Any]]:
+def _read_npz(path: Path, keys: tuple[str, ...]) -> list[NDArray[Any]]:
     # opened here because numpy.load leaves a damaged file open
     with path.open("rb") as stream:
         file = numpy.load(stream, allow_pickle=False)
@@ -133,7 +137,7 @@ def _read_npz(path: Path, keys: Keys) -> list[NDArray[Any]]:
         return [file[_key(path, key, file.files)] for key in keys]
 
 
-def _read_hdf5(path: Path, keys: Keys) -> list[NDArray[Any]]:
+def _read_hdf5(path: Path, keys: tuple[str, ...]) -> list[NDArray[Any]]:
     import h5py
 
     with h5py.File(path, "r") as file:

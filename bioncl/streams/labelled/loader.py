@@ -26,7 +26,7 @@ class Loader(Protocol):
         """The files that `load` reads, fetched and verified; empty for embedded sets."""
 
     def load(self, places: DataPlaces) -> LabelledSet:
-        """Read the set."""
+        """Read the set; with an empty test part, and no look at it, where `places.sealed`."""
 
 
 def make_loader(choice: DataChoice) -> Loader:

@@ -31,9 +31,8 @@ class Images:
     standardise: bool = False
 
     def _read(self, name: str, paths: tuple[Path, ...]) -> LabelledSet:
-        train_images, train_labels, test_images, test_labels = paths
-        train = read_examples(train_images, train_labels, CLASSES)
-        test = read_examples(test_images, test_labels, CLASSES)
+        train = read_examples(paths[0], paths[1], CLASSES)
+        test = read_examples(paths[2], paths[3], CLASSES) if paths[2:] else train.first(0)
         images = padded(LabelledSet(name, train, test, CLASSES), self.border)
         return standardised(images) if self.standardise else images
 
@@ -43,8 +42,8 @@ class Mnist(Images):
     """Handwritten digits."""
 
     def paths(self, places: DataPlaces) -> tuple[Path, ...]:
-        """The four files, verified."""
-        return tuple(places.locate(file) for file in MNIST)
+        """The four files, verified; the first two where the test data is sealed."""
+        return tuple(places.locate(file) for file in MNIST[: 2 if places.sealed else 4])
 
     def load(self, places: DataPlaces) -> LabelledSet:
         """Read the set.
@@ -60,8 +59,8 @@ class FashionMnist(Images):
     """Articles of clothing in the shape of MNIST."""
 
     def paths(self, places: DataPlaces) -> tuple[Path, ...]:
-        """The four files, verified."""
-        return tuple(places.locate(file) for file in FASHION_MNIST)
+        """The four files, verified; the first two where the test data is sealed."""
+        return tuple(places.locate(file) for file in FASHION_MNIST[: 2 if places.sealed else 4])
 
     def load(self, places: DataPlaces) -> LabelledSet:
         """Read the set.

@@ -86,7 +86,7 @@ def test_tiles_that_change_their_width_change_no_bit(monkeypatch):
 
     monkeypatch.setattr(tiled.TiledLayer, "_lay_out", noting)
     weights, spikes = night(0, 10)
-    assert {tiled.NARROW, tiled.WIDE["float32"]} <= set(chosen)
+    assert {tiled.NARROW["float32"], tiled.WIDE["float32"]} <= set(chosen)
     for other in (night(64, 10), night(8, 900), night(0, 100, threads=3)):
         assert all(map(torch.equal, weights, other[0]))
         assert all(map(np.array_equal, spikes, other[1]))
