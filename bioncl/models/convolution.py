@@ -118,13 +118,14 @@ class Chain(Backbone):
         self.head.use_task(index)
 
     def stack(self) -> list[LinearLayer]:
-        """Refuse: convolutions are no chain of linear layers.
+        """Refuse: convolutions are no chain of linear layers; they sleep as graphs.
 
         Raises:
             UnsupportedError: Always.
         """
-        hint = 'Set model.name = "mlp", or leave sleep out.'
-        raise UnsupportedError(describe("Convolutional networks cannot sleep yet", hint=hint))
+        what = "A convolutional network is no chain of linear layers, which this operation needs"
+        hint = 'Set model.name = "mlp". Nights take such networks as they are.'
+        raise UnsupportedError(describe(what, hint=hint))
 
     def write_stack(self, weights: Sequence[Tensor]) -> None:
         """Refuse, as `stack` does.

@@ -151,9 +151,9 @@ class BlockHead(Head):
         return logits
 
     def weight(self) -> Tensor:
-        """Weights of all blocks, one below the other."""
+        """Weights of all blocks, one below the other; [0, width] before there are any."""
         weights: list[Tensor] = [block.weight for block in self.linears()]
-        return torch.cat(weights)
+        return torch.cat(weights) if weights else torch.zeros(0, self.width)
 
     def bias(self) -> Tensor | None:
         """Biases of all blocks, one after the other."""

@@ -92,7 +92,7 @@ def test_heads_block_other_tasks():
 
 
 def test_what_does_not_fit_is_refused():
-    """Flat inputs, inputs that pooling would use up, unknown entries, sleep."""
+    """Flat inputs, inputs that pooling would use up, unknown entries, being taken for a chain."""
     with pytest.raises(SettingsError, match="expected channels, height, width"):
         built(ConvNet(), shape=(64,))
     with pytest.raises(SettingsError, match="expected at least 16, got 12 and 12"):
@@ -103,5 +103,5 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(UnsupportedError, match="expected input, conv1, conv2, hidden1, got output"):
         model(X, entry="output")
     for act in (model.stack, lambda: model.write_stack([])):
-        with pytest.raises(UnsupportedError, match="cannot sleep yet"):
+        with pytest.raises(UnsupportedError, match="no chain of linear layers"):
             act()

@@ -89,6 +89,11 @@ def test_growing_keeps_old_logits_and_blocks_what_is_to_come():
     assert (second[:, [1, 4]] > BLOCKED).all()
 
 
+def test_growing_has_no_rows_before_the_first_task():
+    head = network("growing", started=0).head
+    assert (head.weight().shape, head.bias()) == ((0, 8), None)
+
+
 def test_growing_twice_for_a_task_changes_nothing():
     model = network("growing", started=2)
     before = {name: value.clone() for name, value in model.state_dict().items()}
