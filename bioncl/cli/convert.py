@@ -55,6 +55,11 @@ if TYPE_CHECKING:
     show_default=True,
     help="Test examples to compare on, spread over all; 0 for all.",
 )
+@click.option(
+    "--signed",
+    is_flag=True,
+    help="Compare with neurons that may take spikes back; FILE holds the twin without.",
+)
 @set_option
 @device_option
 @data_dir_option
@@ -69,6 +74,7 @@ def convert(
     reset: Reset | None,
     steps: int,
     examples: int,
+    signed: bool,
     sets: tuple[str, ...],
     device: str | None,
     data_dir: Path | None,
@@ -91,7 +97,7 @@ def convert(
 
     named = {"device": device, "data.dir": data_dir and str(data_dir)}
     given = [(key, value) for key, value in named.items() if value is not None]
-    choice = Choice(to, gains, percentile, steps, reset, examples)
+    choice = Choice(to, gains, percentile, steps, reset, examples, signed)
     made = run(checkpoint, out, choice, [*parse_sets(sets), *given], reporter(quiet or as_json))
     if as_json:
         print_json({"file": str(out), **made.as_json()})

@@ -44,6 +44,8 @@ class Choice:
             and "subtract" else.
         examples: How many test examples to compare on, spread over all; 0 for all. Gains are made
             from as many training examples.
+        signed: Compare with neurons that may take spikes back, see `bioncl.spiking.graph.rate`; no
+            format knows them, so the file holds the twin without.
     """
 
     to: str
@@ -52,6 +54,7 @@ class Choice:
     steps: int = 128
     reset: Reset | None = None
     examples: int = 1000
+    signed: bool = False
 
     def __post_init__(self) -> None:
         """Check what no settings file has checked."""
@@ -62,12 +65,16 @@ class Choice:
             raise InputError(describe("Steps", expected="1 or more", got=self.steps))
         if self.examples < 0:
             raise InputError(describe("Examples", expected="0 or more", got=self.examples))
+        if self.signed and self.coding.reset == "zero":
+            hint = "Leave signed out, or take --reset subtract and another format."
+            raise InputError(describe("Signed spikes with reset to zero", hint=hint))
 
     @property
     def coding(self) -> Coding:
         """How the twin codes, and how it starts: nothing but "subtract" may start half way."""
         reset = self.reset or ("zero" if self.to == "nir" else "subtract")
-        return Coding(reset=reset, initial=0.5 if reset == "subtract" else 0.0)
+        start = 0.5 if reset == "subtract" else 0.0
+        return Coding(reset=reset, initial=start, signed=self.signed)
 
     @property
     def times(self) -> list[int]:
@@ -99,6 +106,7 @@ class Conversion:
             "format": self.choice.to,
             "gains": self.choice.gains,
             "reset": self.reset,
+            "signed": self.choice.signed,
             "examples": found.samples,
             "accuracy": found.ann_accuracy,
             "steps": list(found.twin_accuracy),

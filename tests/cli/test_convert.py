@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from bioncl.errors import UnsupportedError
 from bioncl.experiments.single import score
@@ -168,3 +169,24 @@ def test_a_full_disk_leaves_the_old_file(command, day, tmp_path, monkeypatch):
     assert "No space left" in errors
     assert out.read_text() == "kept"
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_signed_spikes_change_the_comparison_and_not_the_file(command, day, tmp_path):
+    """No format can tell a library to take spikes back."""
+    told = []
+    for name, flag in (("plain", []), ("signed", ["--signed"])):
+        words = ["convert", day, "--to", "snntorch", "--out", tmp_path / name, "--json", *flag]
+        code, output, _ = command(*words)
+        assert code == 0
+        told.append(json.loads(output))
+    assert [one["signed"] for one in told] == [False, True]
+    assert told[0]["populations"] != told[1]["populations"]
+    with (
+        safe_open(tmp_path / "plain", "pt") as plain,
+        safe_open(tmp_path / "signed", "pt") as signed,
+    ):
+        assert plain.metadata() == signed.metadata()
+        names = plain.keys()
+        assert names == signed.keys()
+        for name in names:
+            assert torch.equal(plain.get_tensor(name), signed.get_tensor(name))

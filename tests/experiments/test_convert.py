@@ -32,6 +32,13 @@ def test_nir_resets_to_zero_and_starts_there():
     assert Choice("norse", reset="zero").coding.start() == 0.0
 
 
+def test_signed_spikes_are_refused_where_the_reset_is_to_zero():
+    assert Choice("snntorch", signed=True).coding.signed
+    for wrong in ({"to": "nir"}, {"to": "norse", "reset": "zero"}):
+        with pytest.raises(InputError, match="Signed spikes with reset to zero"):
+            Choice(**wrong, signed=True)
+
+
 @pytest.mark.parametrize("wrong", [{"to": "onnx"}, {"steps": 0}, {"examples": -1}])
 def test_wrong_choices_are_refused(wrong):
     with pytest.raises(InputError, match=str(next(iter(wrong.values())))):
