@@ -145,7 +145,7 @@ def twin(model: Backbone, seen: Examples, settings: NightSettings) -> SpikingNet
     factors = per_layer("sleep.rule_factors", settings.rule_factors, model)
     return SpikingNetwork(
         weights=[layer.weight.detach().to("cpu", dtype, copy=True) for layer in stack],
-        gains=settings.gains.of(model, seen.x.to(device)),
+        gains=settings.gains.of(model, seen.x.to(device), settings.threads),
         thresholds=per_layer("sleep.thresholds", settings.thresholds, model),
         decay=settings.decay,
         inhibition=settings.inhibition,

@@ -18,6 +18,7 @@ by `scale`. A layer that is silent on the data (S_l = 0) gets 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Annotated, Protocol, TypeVar
 
@@ -25,6 +26,7 @@ import torch
 from annotated_types import Gt, Interval
 from torch import Tensor
 
+from bioncl.cores import cores
 from bioncl.errors import SettingsError, describe
 from bioncl.models.backbone import Backbone
 from bioncl.registry import Registry
@@ -36,8 +38,11 @@ Value = TypeVar("Value")
 class Gains(Protocol):
     """Settings that make the gains of all layers."""
 
-    def of(self, model: Backbone, inputs: Tensor) -> list[float]:
-        """One gain a layer, from the network and `inputs` [n, *shape] (the model in eval mode)."""
+    def of(self, model: Backbone, inputs: Tensor, threads: int = 1) -> list[float]:
+        """One gain a layer, from the network and `inputs` [n, *shape] (the model in eval mode).
+
+        The result does not depend on `threads`; 0 stands for one a core.
+        """
 
 
 @dataclass(frozen=True)
@@ -46,9 +51,9 @@ class Published:
 
     scale: Annotated[float, Gt(0)] = 1.0
 
-    def of(self, model: Backbone, inputs: Tensor) -> list[float]:
+    def of(self, model: Backbone, inputs: Tensor, threads: int = 1) -> list[float]:
         """See `Gains`."""
-        return [self.scale * c for c in published_chain(largest(model, inputs))]
+        return [self.scale * c for c in published_chain(largest(model, inputs, threads))]
 
 
 @dataclass(frozen=True)
@@ -57,9 +62,9 @@ class Diehl:
 
     scale: Annotated[float, Gt(0)] = 1.0
 
-    def of(self, model: Backbone, inputs: Tensor) -> list[float]:
+    def of(self, model: Backbone, inputs: Tensor, threads: int = 1) -> list[float]:
         """See `Gains`."""
-        return [self.scale * c for c in ratio_chain(largest(model, inputs))]
+        return [self.scale * c for c in ratio_chain(largest(model, inputs, threads))]
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ class Percentile:
     scale: Annotated[float, Gt(0)] = 1.0
     percentile: Annotated[float, Interval(gt=0, le=100)] = 99.9
 
-    def of(self, model: Backbone, inputs: Tensor) -> list[float]:
+    def of(self, model: Backbone, inputs: Tensor, threads: int = 1) -> list[float]:
         """See `Gains`; at most the first 2,000 inputs are used."""
         with torch.inference_mode():
             layers = model.activations(inputs[:BATCH])
@@ -84,7 +89,7 @@ class Fixed:
     values: tuple[Annotated[float, Gt(0)], ...] = (1.0,)
     scale: Annotated[float, Gt(0)] = 1.0
 
-    def of(self, model: Backbone, inputs: Tensor) -> list[float]:
+    def of(self, model: Backbone, inputs: Tensor, threads: int = 1) -> list[float]:
         """See `Gains`."""
         return [self.scale * c for c in per_layer("sleep.gains.values", self.values, model)]
 
@@ -100,14 +105,28 @@ GAINS = Registry(
 )
 
 
-def largest(model: Backbone, inputs: Tensor) -> list[float]:
-    """S_l = max(0, largest weight, largest activation on `inputs`) of each layer."""
+def largest(model: Backbone, inputs: Tensor, threads: int = 1) -> list[float]:
+    """S_l = max(0, largest weight, largest activation on `inputs`) of each layer.
+
+    On the CPU, parts of the inputs are shared out among threads (0 for one a core). Each part is
+    computed by one of them, so the result does not depend on how many there are.
+    """
     tops = [max(0.0, float(layer.weight.detach().max())) for layer in model.stack()]
-    with torch.inference_mode():
-        for part in inputs.split(BATCH):
-            found = [float(a.max()) for a in model.activations(part)]
-            tops = [max(pair) for pair in zip(tops, found, strict=True)]
-    return tops
+    parts = inputs.split(BATCH)
+
+    @torch.inference_mode()
+    def of_part(part: Tensor) -> list[float]:
+        return [float(a.max()) for a in model.activations(part)]
+
+    if inputs.device.type != "cpu" or len(parts) == 1:
+        return [max(each) for each in zip(tops, *map(of_part, parts), strict=True)]
+    before = torch.get_num_threads()
+    try:
+        count, alone = threads or cores(), torch.set_num_threads
+        with ThreadPoolExecutor(count, initializer=alone, initargs=(1,)) as pool:
+            return [max(each) for each in zip(tops, *pool.map(of_part, parts), strict=True)]
+    finally:
+        torch.set_num_threads(before)  # which the threads have changed for the whole process
 
 
 def published_chain(tops: Sequence[float]) -> list[float]:

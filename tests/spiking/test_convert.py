@@ -12,6 +12,7 @@ from bioncl.errors import SettingsError
 from bioncl.models.mlp import MLP
 from bioncl.spiking import convert
 from bioncl.spiking.convert import (
+    BATCH,
     Diehl,
     Fixed,
     Percentile,
@@ -170,3 +171,17 @@ def test_diehl_gains_carry_no_activation_over_one():
     for weight, gain in zip(WEIGHTS, Diehl().of(network(), inputs), strict=True):
         h = gain * (h @ weight.T).relu()
         assert h.max() <= 1 + 1e-5
+
+
+@pytest.mark.parametrize("threads", [0, 1, 3])
+def test_threads_change_no_bit_of_the_gains_and_leave_torch_as_it_was(threads):
+    generator = torch.Generator().manual_seed(0)
+    inputs = torch.rand(3 * BATCH + 7, 2, generator=generator)
+    before = torch.get_num_threads()
+    model = network()
+    with torch.inference_mode():
+        each = [[float(a.max()) for a in model.activations(part)] for part in inputs.split(BATCH)]
+    weights = [max(0.0, float(layer.weight.detach().max())) for layer in model.stack()]
+    expected = [max(column) for column in zip(weights, *each, strict=True)]
+    assert largest(model, inputs, threads) == expected
+    assert torch.get_num_threads() == before

@@ -17,7 +17,6 @@ A job whose worker dies is given to another one, up to `LOSSES` times; then it c
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -25,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bioncl.cores import cores
 from bioncl.errors import InputError, describe
 from bioncl.experiments.sweep.jobs import Job
 from bioncl.experiments.sweep.work import Outcome, Work, run_job
@@ -167,6 +167,5 @@ def choose(count: int | None, scheduler: str | None) -> Workers:
     if count is None:
         from bioncl.experiments.sweep import dask_pool
 
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        return Local(cores) if cores and cores > 1 and dask_pool.installed() else Inline()
+        return Local(cores()) if cores() > 1 and dask_pool.installed() else Inline()
     return Local(count) if count else Inline()

@@ -12,12 +12,12 @@ a neuron is that of `dense`, in the same order; only exp inside a rule may diffe
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
 
+from bioncl.cores import cores
 from bioncl.errors import InputError, UnsupportedError, describe
 from bioncl.plasticity import Oja, PairSTDP
 from bioncl.spiking.engines import rowwise, tiled
@@ -97,11 +97,7 @@ class Event:
             raise UnsupportedError(describe(f"Engine 'event': {refusal}"))
 
     def _threads(self) -> int:
-        if self.threads:
-            return self.threads
-        if hasattr(os, "sched_getaffinity"):  # the cores of this process, on Linux
-            return len(os.sched_getaffinity(0))
-        return os.cpu_count() or 1
+        return self.threads or cores()
 
 
 def plain(network: SpikingNetwork) -> bool:
