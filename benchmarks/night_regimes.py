@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,10 @@ CHUNK = 500
 
 @dataclass(frozen=True)
 class Regime:
-    """One night to run: its name, input spikes, weights in float64, and the network's numbers."""
+    """One night to run: its name, input spikes, weights in float64, and the network's numbers.
+
+    `draw` draws the input spikes anew, where a drive makes them.
+    """
 
     name: str
     chunks: list[Spikes]
@@ -29,6 +33,7 @@ class Regime:
     gains: tuple[float, ...]
     thresholds: tuple[float, ...]
     rule: Gated
+    draw: Callable[[], list[Spikes]] | None = None
 
     @property
     def steps(self) -> int:
@@ -64,15 +69,19 @@ def trained(steps: int) -> Regime:
     (src,) = (method for method in methods.methods if method.sleeps)
     seen = src.seen(learner, task)
     network = twin(learner.model, seen, src.sleep)
-    generator = numpy_generator(0, "night", 0)
-    chunks = spikes(src.sleep.drive, as_seen(seen), steps, peak(src.sleep), generator)
+
+    def draw() -> list[Spikes]:
+        generator = numpy_generator(0, "night", 0)
+        return list(spikes(src.sleep.drive, as_seen(seen), steps, peak(src.sleep), generator))
+
     return Regime(
         "published",
-        list(chunks),
+        draw(),
         network.weights,
         tuple(network.gains),
         tuple(network.thresholds),
         src.sleep.rule,
+        draw,
     )
 
 

@@ -6,6 +6,7 @@ import itertools
 import os
 import statistics
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from scipy.optimize import nnls
 
 from bioncl.spiking.engines.event import Event
 from bioncl.traces.recorder import MemoryRecorder, SilentRecorder
+from bioncl.traces.spikes import Spikes
 
 ROUNDS = 5
 
@@ -90,30 +92,33 @@ def cost_model() -> dict[str, Any]:
 
 
 def population(regime: Regime, sizes: tuple[int, ...] = (1, 4, 16, 64, 256)) -> dict[str, Any]:
-    """Steps per second of many nights through one call, over nights one after another.
+    """Steps per second of many nights through one call, over nights one after another, all cores.
 
-    `given` takes the input spikes as given; `drawn` draws them with the published drive, for each
-    night anew when nights run one by one, once for all of them in a population.
+    `given` takes the input spikes as given; `drawn` draws them with the published drive: anew for
+    each night of those one by one, once for all in the population, which share their input.
     """
-    cores = os.cpu_count() or 1
-    found: dict[str, Any] = {}
-    for size in sizes:
-        networks = [regime.network(torch.float32) for _ in range(size)]
-        start = time.perf_counter()
-        Event(threads=cores).run_many(
-            networks, ([c] for c in regime.chunks), [0] * size, [SilentRecorder()] * size
-        )
-        together = time.perf_counter() - start
-        networks = [regime.network(torch.float32) for _ in range(min(size, 64))]
-        start = time.perf_counter()
-        for network in networks:
-            Event(threads=cores).run(network, regime.chunks, SilentRecorder())
-        alone = (time.perf_counter() - start) * size / len(networks)
-        found[str(size)] = {
-            "steps_per_second": size * regime.steps / together,
-            "over_single_nights": alone / together,
+    return {
+        str(size): {
+            "given": _population(regime, size, lambda: regime.chunks),
+            **({"drawn": _population(regime, size, regime.draw)} if regime.draw else {}),
         }
-    return found
+        for size in sizes
+    }
+
+
+def _population(regime: Regime, size: int, draw: Callable[[], list[Spikes]]) -> dict[str, float]:
+    engine, singles = Event(threads=os.cpu_count() or 1), min(size, 64)
+    networks = [regime.network(torch.float32) for _ in range(size)]
+    start = time.perf_counter()
+    chunks = ([chunk] for chunk in draw())
+    engine.run_many(networks, chunks, [0] * size, [SilentRecorder()] * size)
+    together = (time.perf_counter() - start) / size
+    networks = [regime.network(torch.float32) for _ in range(singles)]
+    start = time.perf_counter()
+    for network in networks:
+        engine.run(network, draw(), SilentRecorder())
+    alone = (time.perf_counter() - start) / singles
+    return {"steps_per_second": regime.steps / together, "over_single_nights": alone / together}
 
 
 def steps() -> dict[str, float]:
