@@ -85,13 +85,17 @@ def _open_either(part: Path, twin: Path) -> Trace:
 
 
 def _open_checked(path: Path) -> Trace:
-    """Open an unfinished file and read all that no end of a night has vouched for."""
+    """Open an unfinished file and read all its spikes and counts.
+
+    Those of complete nights too: the last chunk of a data set, which a new night's first block
+    writes anew, also holds spikes of the night before.
+    """
     trace = _open(path)
     try:
-        for night in trace.nights:
-            for layer in trace.layers if not night.complete else []:
-                for _ in trace.pieces(layer, night.index):
-                    pass
+        for layer in trace.layers:
+            trace.counts(layer)
+            for _ in trace.pieces(layer):
+                pass
     except TraceError:
         trace.close()
         raise

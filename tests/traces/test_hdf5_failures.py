@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ import bioncl
 from bioncl.errors import DivergedError, StorageError, TraceError
 from bioncl.traces import Spikes
 from bioncl.traces.hdf5_reader import open_trace
+from bioncl.traces.hdf5_unfinished import Block, UnfinishedNight
 from bioncl.traces.hdf5_writer import TraceFile
 
 LAYERS = [("input", 40), ("output", 10)]
@@ -151,6 +153,23 @@ def test_a_torn_part_is_replaced_by_its_twin(path: Path) -> None:
         assert trace.nights[0].recorded == 60
 
 
+def test_a_first_block_that_tore_the_night_before_is_replaced_by_its_twin(path: Path) -> None:
+    """A night's first block moves the chunk that also holds the end of the night before."""
+    part = path.with_name("trace.h5.part")
+    night = UnfinishedNight(path, 1, dict(LAYERS), compressed=True, keep_before=False)
+    night.begin({"seed": 0}, 1, 60, continued=True)
+    before = part.read_bytes()
+    spikes = Spikes.from_raster(np.random.default_rng(1).random((20, 40)) < 0.3)
+    night.append(Block(20, [[(0, spikes)], []]))
+    with h5py.File(io.BytesIO(before)) as file:  # no block of night 1 in it, and night 0 in pieces
+        chunk = file["spikes/input/node_ids"].id.get_chunk_info(0)
+    torn = bytearray(before)
+    torn[chunk.byte_offset : chunk.byte_offset + chunk.size] = bytes(chunk.size)
+    part.write_bytes(torn)
+    with open_trace(part) as trace:
+        assert [(found.index, found.recorded) for found in trace.nights] == [(1, 20)]
+
+
 @pytest.mark.parametrize("error", [DivergedError, KeyboardInterrupt, RuntimeError])
 def test_an_exception_in_the_night_leaves_the_file_as_it_was(
     path: Path, error: type[BaseException]
@@ -223,6 +242,7 @@ from pathlib import Path
 import numpy as np
 from bioncl.errors import StorageError
 from bioncl.traces import Spikes
+from bioncl.traces.hdf5_unfinished import Block, UnfinishedNight
 from bioncl.traces.hdf5_writer import TraceFile
 path, limit = Path(sys.argv[1]), int(sys.argv[2])
 resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
