@@ -119,7 +119,7 @@ def _twin(view: NightView) -> Mapping[str, Any]:
         return dict(facts["twin"])
     hint = "Only nights that were finished tell them."
     if view.night.complete:
-        hint = "Traces of earlier versions of bioncl do not hold them: record the run anew."
+        hint = "Nights of networks with convolutions or branches do not hold them."
     named = " and ".join(f"'{name}'" for name in missing)
     message = f"{view.name} does not tell the numbers of its spiking twin (facts {named})"
     raise TraceError(describe(message, hint=hint))

@@ -143,7 +143,7 @@ def _begin(learner: Learner, view: NightView, shapes: list[tuple[int, ...]]) -> 
 def _bias(view: NightView, name: str) -> Tensor:
     path = f"biases/{name}"
     if path not in view.trace.array_names(view.night.index):
-        hint = "Traces of earlier versions of bioncl do not hold them: record the run anew."
+        hint = "Nights of networks with convolutions or branches do not hold them."
         raise TraceError(describe(f"{view.name} holds no biases of {name}", hint=hint))
     return torch.from_numpy(view.trace.array(path, view.night.index))
 

@@ -72,6 +72,11 @@ class Rehearsal(Method):
         if self.fraction > 0 and self.mix != "append":
             hint = 'Set mix = "append", or leave fraction out.'
             raise SettingsError(describe("Rehearsal appends a fraction of old data", hint=hint))
+        if self.policy == "ring" and 0 < self.memory < stream.outputs and not self.fraction:
+            what = "A ring of examples for each output would be empty: methods.memory"
+            expected = f"at least {stream.outputs}, the outputs of the stream"
+            hint = 'Store more, or set policy = "class-balanced".'
+            raise SettingsError(describe(what, expected=expected, got=self.memory, hint=hint))
 
     def before_task(self, learner: Learner, task: Task) -> None:
         """Make the memory when the first task begins; append old examples if asked to."""

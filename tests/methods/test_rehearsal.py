@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
+from bioncl.errors import SettingsError
 from bioncl.learning.loop import learn_stream
 from bioncl.learning.method import Method, Together
 from bioncl.methods.rehearsal import Rehearsal
@@ -79,6 +80,13 @@ def test_nothing_is_replayed_in_the_first_task(toy_stream, toy_learner):
     list(learn_stream(toy_learner(toy_stream()), Together([method, watch])))
     missing = {task: {term is None for t, term in watch.terms if t == task} for task in (0, 1)}
     assert missing == {0: {True}, 1: {False}}
+
+
+def test_a_ring_too_small_for_the_outputs_is_refused(toy_stream):
+    stream = toy_stream()
+    with pytest.raises(SettingsError, match="class-balanced"):
+        Rehearsal(memory=3, policy="ring").check(stream)
+    Rehearsal(memory=4, policy="ring").check(stream)
 
 
 @pytest.mark.parametrize("policy", ["reservoir", "ring"])
