@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+from bioncl.spiking.engines.batches import Held
 from bioncl.spiking.engines.checks import check_streams
 from bioncl.spiking.network import SpikingNetwork
 from bioncl.traces.recorder import Recorder
 from bioncl.traces.spikes import Spikes
 
-HELD_EVENTS = 4_000_000
-
-Held = Sequence[Sequence[Spikes]]
+HELD_EVENTS = 16_000_000
 
 
 class RunsOne(Protocol):
@@ -27,7 +26,10 @@ class RunsOne(Protocol):
     def __call__(
         self, network: SpikingNetwork, chunks: Iterable[Spikes], recorder: Recorder, *, first: int
     ) -> None:
-        """Run it; the network holds all state that passes from part to part."""
+        """Run it; the network holds all state that passes from part to part.
+
+        `chunks` are `Held`.
+        """
 
 
 def run_many(
@@ -43,23 +45,24 @@ def run_many(
     with ThreadPoolExecutor(threads) as pool:
         for held in rounds(chunks, networks[0], streams):
 
-            def part(night: int, held: Held = held, first: int = first) -> None:
+            def part(night: int, held: Sequence[Held] = held, first: int = first) -> None:
                 run(networks[night], held[streams[night]], recorders[night], first=first)
 
             list(pool.map(part, range(len(networks))))  # waits, and raises what was raised there
-            first += sum(chunk.steps for chunk in held[0])
+            first += sum(chunk.steps for chunk in held[0].chunks)
 
 
 def rounds(
     chunks: Iterable[Sequence[Spikes]], network: SpikingNetwork, streams: Sequence[int]
-) -> Iterator[Held]:
+) -> Iterator[list[Held]]:
     """The chunks of each stream, as many as hold a certain number of spikes."""
-    held: list[Sequence[Spikes]] = []
+    held, events = list[Sequence[Spikes]](), 0
     for chunk in chunks:
         check_streams(network, chunk, streams)
         held.append(chunk)
-        if sum(len(spikes.ids) for each in held for spikes in each) > HELD_EVENTS:
-            yield list(zip(*held, strict=True))
-            held = []
+        events += sum(len(spikes.ids) for spikes in chunk)
+        if events > HELD_EVENTS:
+            yield [Held(chunks) for chunks in zip(*held, strict=True)]
+            held, events = [], 0
     if held:
-        yield list(zip(*held, strict=True))
+        yield [Held(chunks) for chunks in zip(*held, strict=True)]

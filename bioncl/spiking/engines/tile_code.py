@@ -3,6 +3,7 @@
     relax           steps without input: v = decay·v
     silent          steps of one tile until a lane reaches the threshold
     lowest          the first lane of those that fired
+    transpose       a block of weights from rows to a tile
     change_blocks   what a rule with a logistic factor does to one row of weights
     logistic        1/(1 + exp(x)) of one number
 
@@ -23,6 +24,7 @@ from numba.core.base import BaseContext
 from bioncl.spiking.engines.compiled import operation
 
 LINE = 64  # bytes of a cache line: rows of tiles begin on one where they fill it
+BLOCK = 8  # weights of so many rows and columns are laid out at once; divides every width
 I64 = ir.IntType(64)
 
 
@@ -223,6 +225,50 @@ def lowest(_: Any, mask: Any) -> Any:
         return builder.cttz(args[0], ir.IntType(1)(1))
 
     return types.int64(types.uint64), generate
+
+
+@operation
+def transpose(_: Any, rows: Any, row: Any, column: Any, tile: Any, lane: Any) -> Any:
+    """Copy rows[row + i, column + j] to tile[column + j, lane + i], for i and j below BLOCK."""
+    signature = types.void(rows, types.int64, types.int64, tile, types.int64)
+
+    def generate(context: BaseContext, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        code = _Code(context, builder, rows, BLOCK)
+        code.align = rows.dtype.bitwidth // 8
+
+        def address(kind: Any, value: Any, first: ir.Value, then: ir.Value) -> ir.Value:
+            """Of a vector in a matrix, whose rows follow each other."""
+            shape = context.make_array(kind)(context, builder, value).shape
+            place = builder.add(builder.mul(first, builder.extract_value(shape, 1)), then)
+            start = builder.gep(code.data(kind, value), [place])
+            return builder.bitcast(start, code.vector.as_pointer())
+
+        block = [
+            code.load(address(rows, args[0], builder.add(args[1], I64(i)), args[2]))
+            for i in range(BLOCK)
+        ]
+        for j, vector in enumerate(_transposed(builder, block)):
+            code.store(vector, address(tile, args[3], builder.add(args[2], I64(j)), args[4]))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+def _transposed(builder: ir.IRBuilder, rows: list[ir.Value]) -> list[ir.Value]:
+    """The columns of a square block: swaps halves, then halves of these, down to single numbers."""
+    size = len(rows)
+    mask = ir.VectorType(ir.IntType(32), size)
+    half = size // 2
+    while half:
+        low = [c if not c & half else c - half + size for c in range(size)]
+        high = [c + half if not c & half else c + size for c in range(size)]
+        for i in (i for i in range(size) if not i & half):
+            pair = rows[i], rows[i + half]
+            rows[i], rows[i + half] = (
+                builder.shuffle_vector(*pair, ir.Constant(mask, order)) for order in (low, high)
+            )
+        half //= 2
+    return rows
 
 
 class Exponential(NamedTuple):

@@ -3,7 +3,8 @@
 The neurons of a layer are laid out in tiles of some lanes. The hot loop, `silent`, keeps sums and
 membrane potentials of one tile in vector registers over as many steps as nobody fires:
 
-    run        tiles of a layer through a batch of steps, tile by tile, time innermost; for threads
+    share      lets other threads run tiles of a layer
+    run        tiles of a layer through a batch of steps, tile by tile, time innermost
       relax    steps without input in which nothing can fire: v = decay·v
       silent   steps until a lane reaches the threshold
       spike    the spikes of one tile in one step, and what the rule does to their weights
@@ -26,10 +27,20 @@ from numpy.typing import NDArray
 
 from bioncl.spiking.engines.compiled import compiled
 from bioncl.spiking.engines.rule_numbers import KEEP, LOGISTIC
-from bioncl.spiking.engines.tile_code import LINE, change_blocks, logistic, lowest, relax, silent
+from bioncl.spiking.engines.sharing import Box, begin, take
+from bioncl.spiking.engines.sharing_code import post
+from bioncl.spiking.engines.tile_code import (
+    BLOCK,
+    LINE,
+    change_blocks,
+    logistic,
+    lowest,
+    relax,
+    silent,
+    transpose,
+)
 
 SILENCE = 8  # steps without input that are worth leaving the hot loop for
-COLUMNS = 16  # copied at a time when a tile is filled
 
 
 class Numbers(NamedTuple):
@@ -144,17 +155,19 @@ def change(layer: Tiled, tile: int, lane: int, step: NDArray) -> bool:
 
 @compiled
 def fill(rows: NDArray, tile: NDArray, q: int) -> None:
-    """Copy weights [post, pre] into tile q, a few columns at a time so that both stay in cache."""
-    lanes = tile.shape[1]
-    count = min(lanes, len(rows) - q * lanes)
+    """Copy weights [post, pre] into tile q."""
+    lanes, first = tile.shape[1], q * tile.shape[1]
+    count, inputs = min(lanes, len(rows) - first), rows.shape[1]
     if count < lanes:
         tile[:] = 0
-    for start in range(0, rows.shape[1], COLUMNS):
-        stop = min(start + COLUMNS, rows.shape[1])
-        for lane in range(count):
-            row = rows[q * lanes + lane]
-            for j in range(start, stop):
-                tile[j, lane] = row[j]
+    whole_lanes, whole_inputs = count // BLOCK * BLOCK, inputs // BLOCK * BLOCK
+    for j in range(0, whole_inputs, BLOCK):
+        for lane in range(0, whole_lanes, BLOCK):
+            transpose(rows, first + lane, j, tile, lane)
+    for lane in range(count):
+        row = rows[first + lane]
+        for j in range(whole_inputs if lane < whole_lanes else 0, inputs):
+            tile[j, lane] = row[j]
 
 
 @compiled
@@ -206,24 +219,33 @@ def pauses(offsets: NDArray) -> NDArray:
 
 
 @compiled
-def run(layer: Tiled, hits: Hits, events: Events, first: int, last: int, fresh: bool) -> None:
-    """Run the tiles first ≤ q < last of a layer through one batch of steps.
+def share(layer: Tiled, hits: Hits, events: Events, fresh: bool, box: Box) -> None:
+    """Let helpers `run` tiles, too. All arguments have to be kept until `sharing.end`."""
+    post(box, run, (layer, hits, events, fresh, box))
+    begin(box)
+
+
+@compiled
+def run(layer: Tiled, hits: Hits, events: Events, fresh: bool, box: Box) -> None:
+    """Run a layer through one batch of steps, tile after tile, until all are taken.
 
     `fresh` tiles are filled from the rows first. Where the layer is `idle`, pauses of the input
     only decay.
     """
     numbers, edges = layer.numbers, events.edges
     desk = Desk(np.zeros(1, np.uint64), np.full(layer.rows.shape[1], numbers.down))
-    for q in range(first, last):
+    q = take(box)
+    while q < len(layer.tiles):
         membrane = layer.membranes[q]
         if fresh:
             fill(layer.rows, layer.tiles[q], q)
         if not (layer.idle and np.all(membrane < numbers.threshold)):
             active(layer, hits, events, (0, events.offsets.size - 1), q, desk)
-            continue
-        for k in range(edges.size // 2):
-            active(layer, hits, events, (edges[2 * k], edges[2 * k + 1]), q, desk)
-            relax(membrane, numbers.decay, edges[2 * k + 2] - edges[2 * k + 1], layer.lanes)
+        else:
+            for k in range(edges.size // 2):
+                active(layer, hits, events, (edges[2 * k], edges[2 * k + 1]), q, desk)
+                relax(membrane, numbers.decay, edges[2 * k + 2] - edges[2 * k + 1], layer.lanes)
+        q = take(box)
 
 
 @compiled
@@ -248,8 +270,8 @@ def active(
 
 
 @compiled
-def merge(hits: Hits, steps: int, lanes: int) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    """Offsets [steps + 1] and ids of a layer's spikes, from the spikes of its tiles."""
+def merge(hits: Hits, steps: int, lanes: int) -> tuple[Events, int]:
+    """A layer's spikes, and the first step in which a weight broke, or −1, from its tiles."""
     offsets = np.zeros(steps + 1, np.int64)
     for q in range(len(hits.counts)):
         for k in range(hits.counts[q]):
@@ -267,4 +289,14 @@ def merge(hits: Hits, steps: int, lanes: int) -> tuple[NDArray[np.int64], NDArra
                 ids[place[step]] = q * lanes + lowest(mask)
                 mask &= mask - np.uint64(1)
                 place[step] += 1
-    return offsets, ids
+    return Events(offsets, ids, pauses(offsets)), first_broken(hits)
+
+
+@compiled
+def first_broken(hits: Hits) -> int:
+    """The first step in which a weight stopped being finite, or −1."""
+    first = -1
+    for step in hits.broken:
+        if step >= 0 and (first < 0 or step < first):
+            first = step
+    return first

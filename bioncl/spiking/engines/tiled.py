@@ -1,66 +1,38 @@
 """Nights of networks whose neurons do not see each other, in tiles: the fast path of `event`.
 
     chunks of input spikes ─► batches ─► layer after layer ─► recorder
-                                          └ tiles of neurons, shared out among threads
+                                          └ tiles of neurons, shared among threads
 
-A batch is some chunks at once: a layer runs through all of it before the next layer begins, so the
-longer it is, the less is spent between layers. Batches grow while they are done in a few
-milliseconds; neither they nor the width of tiles, which follows each layer's activity, change a
-bit of the result.
+A layer runs through all of a batch before the next layer begins. Neither batches nor the width of
+tiles, which follows each layer's activity, nor who runs which tile change a bit of the result.
 """
 
 from __future__ import annotations
 
-import itertools
-import math
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import ClassVar
+import bisect
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from bioncl.spiking.engines import tile_kernels as kernels
-from bioncl.spiking.engines.checks import check_chunk, diverged
+from bioncl.spiking.engines.batches import BATCH_STEPS, Batch, batches
+from bioncl.spiking.engines.checks import diverged
+from bioncl.spiking.engines.room import Room
 from bioncl.spiking.engines.rule_numbers import rule_numbers
-from bioncl.spiking.engines.tile_code import LINE
+from bioncl.spiking.engines.sharing import Helpers
 from bioncl.spiking.engines.tile_kernels import Events, Hits, Numbers, Tiled
 from bioncl.spiking.network import SpikingNetwork
 from bioncl.traces.recorder import Recorder
 from bioncl.traces.spikes import Spikes
 
-# Many lanes sum fastest; few make the copy of a changed row into its tile cheap.
-WIDE = {"float32": 32, "float64": 16}
-NARROW = {"float32": 16, "float64": 8}
+# Many lanes sum fastest; few make the copy of a changed row into its tile cheap. By bytes a weight.
+WIDE = {4: 32, 8: 16}
+NARROW = {4: 16, 8: 8}
 BUSY = 0.004  # spikes for each neuron and step from which on narrow tiles are faster
 # With fewer additions of one tile a layer is done before other threads have begun.
 WORTH_THREADS = 20_000
-BATCH_SECONDS = 0.02
-BATCH_STEPS = 16_384
-BATCH_EVENTS = 4_000_000
-SPARE_BYTES = 2**28  # of memory kept for the next nights
-
-Work = Callable[[int, int], None]
-
-
-class Sharing:
-    """Calls work(first, last) on parts of a range, on several threads where that pays."""
-
-    def __init__(self, pool: ThreadPoolExecutor, threads: int) -> None:
-        """Share among `threads`, of which the calling one is the first."""
-        self.pool, self.threads = pool, threads
-
-    def __call__(self, count: int, cost: int, work: Work) -> None:
-        """Do work(0, count) in as many parts as pay for operations of this number."""
-        parts = min(self.threads, count) if cost > WORTH_THREADS else 1
-        edges = [count * part // parts for part in range(parts + 1)]
-        own, *others = itertools.pairwise(edges)
-        begun = [self.pool.submit(work, *part) for part in others]
-        work(*own)
-        for each in begun:
-            each.result()  # waits, and raises what was raised there
+HIT_STEPS = BATCH_STEPS + 1024  # room for a batch, which may end beyond, so that most fit at once
 
 
 class TiledLayer:
@@ -69,70 +41,73 @@ class TiledLayer:
     def __init__(self, network: SpikingNetwork, index: int, width: int, room: Room) -> None:
         """Take a layer, to be laid out in tiles of `width` neurons, or (0) as its activity asks."""
         self.room = room
-        self.weight = network.weights[index].detach()
-        self.membrane = network.membranes[index]
-        self.rows = np.ascontiguousarray(self.weight.numpy())
+        self.weight = network.weights[index].detach().numpy()
+        self.membrane = network.membranes[index].numpy()
+        self.rows = np.ascontiguousarray(self.weight)
         self.numbers, self.rule = numbers_of(network, index, self.rows.dtype)
         bias = network.biases[index]
-        self.bias = np.zeros(len(self.rows)) if bias is None else bias.detach().numpy()
-        self.fixed = width
-        self.width = width or WIDE[self.rows.dtype.name]
+        self.bias = None if bias is None else bias.detach().numpy()
+        self.narrow, self.wide = (width or widths[self.rows.itemsize] for widths in (NARROW, WIDE))
+        self.width = self.wide
         self.tiled: Tiled | None = None
+        self.hits: Hits | None = None
 
-    def run(self, below: Spikes, share: Sharing) -> tuple[Spikes, int]:
+    def run(self, below: Events, helpers: Helpers) -> tuple[Events, int]:
         """The layer's spikes in a batch, and the first step in which weights broke, or −1."""
         fresh = self.tiled is None
         layer = self.tiled = self.tiled or self._lay_out()
-        tiles, steps = len(layer.tiles), below.steps
-        hits = Hits(
-            np.empty((tiles, steps), np.int32),
-            np.empty((tiles, steps), np.uint64),
-            np.zeros(tiles, np.int64),
-            np.full(tiles, -1, np.int64),
-        )
-        offsets = np.ascontiguousarray(below.offsets, np.int64)
-        ids = np.ascontiguousarray(below.ids, np.int32)
-        events = Events(offsets, ids, kernels.pauses(offsets))
-
-        def work(first: int, last: int) -> None:
-            kernels.run(layer, hits, events, first, last, fresh)
-
-        share(tiles, (len(ids) + steps) * tiles, work)
-        spikes = Spikes(len(self.rows), *kernels.merge(hits, steps, self.width))
-        self._choose_width(len(spikes.ids) / (steps * len(self.rows)) if steps else 0.0)
-        broken = hits.broken[hits.broken >= 0]
-        return spikes, int(broken.min()) if len(broken) else -1
+        tiles, steps = len(layer.tiles), len(below.offsets) - 1
+        hits = self._room_for_hits(tiles, steps)
+        worth = tiles > 1 and (len(below.ids) + steps) * tiles > WORTH_THREADS
+        job = (layer, hits, below, fresh, helpers.begin())
+        try:
+            if worth and helpers:
+                kernels.share(*job)
+                helpers.call()
+            kernels.run(*job)
+        finally:
+            helpers.finish()
+        spikes, broken = kernels.merge(hits, steps, self.width)
+        self._choose_width(len(spikes.ids) > BUSY * steps * len(self.rows))
+        return spikes, broken
 
     def put_back(self) -> None:
         """Write weights and membranes into the network."""
         if self.tiled is None:
             return
-        membranes = self.tiled.membranes.ravel()[: len(self.rows)]
-        self.membrane.copy_(torch.from_numpy(membranes))
-        if self.weight.data_ptr() != self.rows.ctypes.data:
-            self.weight.copy_(torch.from_numpy(self.rows))
+        self.membrane[:] = self.tiled.membranes.ravel()[: len(self.rows)]
+        if self.rows is not self.weight:
+            self.weight[:] = self.rows
         self.tiled = None
 
-    def _choose_width(self, activity: float) -> None:
-        width = self.fixed or (NARROW if activity > BUSY else WIDE)[self.rows.dtype.name]
+    def _choose_width(self, busy: bool) -> None:
+        width = self.narrow if busy else self.wide
         if width != self.width:
             self.put_back()
-            self.width = width
+            self.width, self.hits = width, None
 
     def _lay_out(self) -> Tiled:
         rows, lanes = self.rows, self.width
-        tiles = self.room((-(-len(rows) // lanes), rows.shape[1], lanes), rows.dtype)
-        biases = self._in_lanes(self.bias, tiles)
-        membranes = self._in_lanes(self.membrane.numpy(), tiles)
-        idle = bool(self.numbers.threshold > 0 and not biases.any())
+        count = -(-len(rows) // lanes)
+        tiles = self.room((count, rows.shape[1], lanes), rows.dtype)
+        membranes, biases = state = self.room((2, count, lanes), rows.dtype)
+        state[:] = 0  # also where there is no neuron
+        membranes.ravel()[: len(rows)] = self.membrane
+        if self.bias is not None:
+            biases.ravel()[: len(rows)] = self.bias
+        idle = bool(self.numbers.threshold > 0) and (self.bias is None or not biases.any())
         return Tiled(rows, tiles, membranes, biases, self.numbers, self.rule, idle, (None,) * lanes)
 
-    def _in_lanes(self, values: NDArray, tiles: NDArray) -> NDArray:
-        """Numbers of the neurons [n] as [tile, lane], zero where there is no neuron."""
-        out = self.room((len(tiles), tiles.shape[2]), tiles.dtype)
-        out[:] = 0
-        out.ravel()[: len(values)] = values
-        return out
+    def _room_for_hits(self, tiles: int, steps: int) -> Hits:
+        """Empty lists of hits, in the same memory while it is long enough."""
+        if self.hits is None or self.hits.steps.shape[1] < steps:
+            shape = (tiles, max(steps, HIT_STEPS))
+            places = self.room(shape, np.dtype(np.int32))
+            masks = self.room(shape, np.dtype(np.uint64))
+            self.hits = Hits(places, masks, *np.empty((2, tiles), np.int64))
+        self.hits.counts[:] = 0
+        self.hits.broken[:] = -1
+        return self.hits
 
 
 def run(
@@ -149,47 +124,13 @@ def run(
     `width` fixes the neurons in a tile, 0 chooses.
     """
     night = Night(network, recorder, width, first)
-    with ThreadPoolExecutor(max(1, threads - 1)) as pool:
-        share = Sharing(pool, threads)
-        try:
-            for batch in batches(checked(chunks, network)):
-                night.advance(batch, share)
-        finally:
-            night.put_back()
-
-
-class Room:
-    """Memory for the tiles of one night, on cache lines: vectors across two cost twice as much.
-
-    Memory of nights that are over is used again, since the system takes about as long to hand out
-    fresh pages as a layer needs for a thousand steps.
-    """
-
-    spare: ClassVar[dict[int, list[NDArray[np.uint8]]]] = {}
-
-    def __init__(self) -> None:
-        """Take nothing yet."""
-        self.taken: list[NDArray[np.uint8]] = []
-
-    def __call__(self, shape: tuple[int, ...], dtype: np.dtype) -> NDArray:
-        """An array, not initialised."""
-        size = math.prod(shape) * dtype.itemsize
-        try:
-            memory = self.spare[size].pop()
-        except (KeyError, IndexError):
-            memory = np.empty(size + LINE, np.uint8)
-        self.taken.append(memory)
-        start = -memory.ctypes.data % LINE
-        return memory[start : start + size].view(dtype).reshape(shape)
-
-    def free(self) -> None:
-        """Give everything back."""
-        held = sum(len(memory) for each in self.spare.values() for memory in each)
-        for memory in self.taken:
-            held += len(memory)
-            if held < SPARE_BYTES:
-                self.spare.setdefault(len(memory) - LINE, []).append(memory)
-        self.taken.clear()
+    helpers = Helpers(threads)
+    try:
+        for batch in batches(chunks, network):
+            night.advance(batch, helpers)
+    finally:
+        helpers.release()
+        night.put_back()
 
 
 class Night:
@@ -202,27 +143,27 @@ class Night:
         count = len(network.weights)
         self.layers = [TiledLayer(network, i, width, self.room) for i in range(count)]
 
-    def advance(self, chunks: Sequence[Spikes], share: Sharing) -> None:
+    def advance(self, batch: Batch, helpers: Helpers) -> None:
         """Run all layers through some chunks at once.
 
         Raises:
             DivergedError: Weights stopped being finite; names layer and chunk.
         """
-        ends = np.cumsum([0, *(chunk.steps for chunk in chunks)])
-        spikes, broken = [joined(chunks)], []
+        events, spikes, broken = batch.events, list[Spikes](), []
         for index, layer in enumerate(self.layers):
-            above, step = layer.run(spikes[-1], share)
-            spikes.append(above)
+            events, step = layer.run(events, helpers)
+            spikes.append(Spikes(len(layer.rows), events.offsets, events.ids))
             if step >= 0:
-                broken.append((int(np.searchsorted(ends, step, side="right")) - 1, index))
+                broken.append((bisect.bisect(batch.ends, step) - 1, index))
         if broken:
             chunk, index = min(broken)
-            first = self.first + int(ends[chunk])
-            raise diverged(self.network, index, first, chunks[chunk].steps)
-        for start, stop in itertools.pairwise(ends):
-            for index, events in enumerate(spikes):
-                self.recorder.spikes(index, self.first + int(start), events.between(start, stop))
-        self.first += int(ends[-1])
+            first = self.first + batch.ends[chunk]
+            raise diverged(self.network, index, first, batch.chunks[chunk].steps)
+        parts = [batch.chunks, *(cut(each, batch.ends) for each in spikes)]
+        for start, *chunks in zip(batch.ends, *parts, strict=False):
+            for index, each in enumerate(chunks):
+                self.recorder.spikes(index, self.first + start, each)
+        self.first += batch.ends[-1]
 
     def put_back(self) -> None:
         """Write weights and membranes into the network, and free the memory."""
@@ -231,37 +172,19 @@ class Night:
         self.room.free()
 
 
-def checked(chunks: Iterable[Spikes], network: SpikingNetwork) -> Iterator[Spikes]:
-    """Pass chunks on that fit the network."""
-    for chunk in chunks:
-        check_chunk(network, chunk)
-        yield chunk
-
-
-def batches(chunks: Iterable[Spikes]) -> Iterator[list[Spikes]]:
-    """Chunks to be run at once, more and more of them while whoever consumes them is quick."""
-    held, wanted = list[Spikes](), 1
-    for chunk in chunks:
-        held.append(chunk)
-        steps, events = sum(part.steps for part in held), sum(len(part.ids) for part in held)
-        if len(held) == wanted or steps > BATCH_STEPS or events > BATCH_EVENTS:
-            began = time.perf_counter()
-            yield held
-            held = []
-            if time.perf_counter() - began < BATCH_SECONDS:
-                wanted *= 4
-    if held:
-        yield held
-
-
-def joined(chunks: Sequence[Spikes]) -> Spikes:
-    """The spikes of chunks that follow each other."""
-    if len(chunks) == 1:
-        return chunks[0]
-    ends = np.cumsum([0, *(len(chunk.ids) for chunk in chunks)])
-    offsets = [chunk.offsets[:-1] + end for chunk, end in zip(chunks, ends[:-1], strict=True)]
-    ids = np.concatenate([chunk.ids for chunk in chunks])
-    return Spikes(chunks[0].neurons, np.concatenate([*offsets, ends[-1:]]), ids)
+def cut(spikes: Spikes, ends: Sequence[int]) -> list[Spikes]:
+    """The spikes between each two ends. Parts of equal length without any are the same object."""
+    silent: dict[int, Spikes] = {}
+    found, counts = [], spikes.offsets[ends].tolist()
+    for (start, stop), (before, after) in zip(pairwise(ends), pairwise(counts), strict=True):
+        steps = stop - start
+        if before < after:
+            found.append(spikes.between(start, stop))
+        else:
+            if steps not in silent:
+                silent[steps] = spikes.between(start, stop)
+            found.append(silent[steps])
+    return found
 
 
 def numbers_of(network: SpikingNetwork, index: int, dtype: np.dtype) -> tuple[Numbers, int]:
