@@ -102,8 +102,9 @@ def sleep(
         learner.may_read_past = methods.reads_past
         learner.changed()
         task = learner.stream.task(done - 1)
-        if config.resolved["sleep"]["when"] == "last" and done < len(learner.stream):
-            what = f'No night after task {done} of {len(learner.stream)}: sleep.when is "last"'
+        when = config.resolved["sleep"]["when"]
+        if when == "before-task" or (when == "last" and done < len(learner.stream)):
+            what = f'No night after task {done} of {len(learner.stream)}: sleep.when is "{when}"'
             hint = "Add --set sleep.when=each-task to sleep all the same."
             raise SettingsError(describe(what, hint=hint))
         learner.begin(task)

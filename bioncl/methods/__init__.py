@@ -22,6 +22,10 @@ METHODS = Registry(
             "bioncl.methods.weight_alignment:WeightAlignment",
             "give output weights of new classes the size of old ones",
         ),
+        "imprinting": (
+            "bioncl.methods.imprinting:Imprinting",
+            "output weights from class mean features, tuned within the task",
+        ),
         "gem": ("bioncl.methods.gem:GEM", "no step raises the loss on an old task's memory"),
         "agem": ("bioncl.methods.agem:AGEM", "no step raises the loss on a draw of old examples"),
         "icarl": ("bioncl.methods.icarl:ICaRL", "herded exemplars, nearest class mean"),

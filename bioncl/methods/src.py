@@ -1,4 +1,4 @@
-"""SRC, Sleep Replay Consolidation: a night of sleep after each task.
+"""SRC, Sleep Replay Consolidation: a night of sleep after each task (or before it, if set so).
 
 The network becomes a spiking one, noise shaped by what it saw awake drives it, a local Hebbian rule
 changes the weights, and the network wakes up with them (Tadros et al. 2022, Nat Commun 13:7742).
@@ -44,11 +44,21 @@ class SRC(Method):
         """Whether sleep sees training data that no task learnt from."""
         return self.sleep.sees == "everything"
 
-    def after_task(self, learner: Learner, task: Task) -> None:
-        """Sleep through one night."""
-        if self.sleep.when == "last" and task.index < len(learner.stream) - 1:
-            return
+    def before_task(self, learner: Learner, task: Task) -> None:
+        """Sleep before the task is learnt, if the settings say so."""
         steps = self.sleep.steps_of(task.index)
+        if self.sleep.when == "before-task" and steps:
+            with learner.clock.measure("sleep"):
+                self.night(learner, task, steps)
+
+    def after_task(self, learner: Learner, task: Task) -> None:
+        """Sleep after the task, if the settings say so."""
+        last = task.index == len(learner.stream) - 1
+        if self.sleep.when == "each-task" or (self.sleep.when == "last" and last):
+            self.night(learner, task, self.sleep.steps_of(task.index))
+
+    def night(self, learner: Learner, task: Task, steps: int) -> None:
+        """Sleep through one night of `steps` steps."""
         before = learner.scores()
         with learner.night_log(task.index, steps) as recorder:
             observation = Observation(learner) if learner.observed else None

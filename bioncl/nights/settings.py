@@ -48,7 +48,9 @@ class NightSettings:
             examples that the tasks leave out of their training (as published for MNIST and
             Fashion-MNIST), "all" that was learnt from so far, the "current" task only, or the
             "first" only. Old inputs count as stored.
-        when: "each-task", or only after the "last".
+        when: After "each-task", only after the "last", or before each task is learnt
+            ("before-task"), when its inputs are known and its labels are not yet used; there, a
+            night of no steps is left out.
         engine: Who computes the night; see `bioncl engines`.
         threads: Threads of the engine, 0 for all cores; the result does not depend on it.
         precision: Arithmetic of the night.
@@ -73,7 +75,7 @@ class NightSettings:
     normalise: Norm = "none"
     downscale: Annotated[tuple[Annotated[float, Ge(0)], ...], MinLen(1)] = (1.0,)
     sees: Seeing = "all"
-    when: Literal["each-task", "last"] = "each-task"
+    when: Literal["each-task", "last", "before-task"] = "each-task"
     engine: str = "event"
     threads: Annotated[int, Ge(0)] = 0
     precision: Literal["float64", "float32"] = "float64"

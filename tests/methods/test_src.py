@@ -120,3 +120,15 @@ def test_velocity_lives_on_through_the_night(toy_stream, toy_learner):
     kept = [{k: v for k, v in x.state().items() if k[:9] == "optimizer"} for x in (slept, awake)]
     assert kept[0]
     assert all(torch.equal(kept[1][name], value) for name, value in kept[0].items())
+
+
+def test_before_each_task_and_nights_of_no_steps_left_out(toy_stream, toy_learner):
+    """What a task trains on is what the night before it left: without training, it stays so."""
+    method = src(steps=(300, 0, 300), when="before-task", sees="current")
+    learner, plain = (toy_learner(toy_stream(tasks=3), epochs=0) for _ in range(2))
+    changed = [not torch.equal(learner.vector(), plain.vector())]
+    for outcome in learn_stream(learner, Together([method])):
+        assert outcome.awake == outcome.scores  # nothing sleeps after the task
+        changed.append(not torch.equal(learner.vector(), plain.vector()))
+    assert [report.steps for report in method.reports] == [300, 300]
+    assert changed == [False, True, True, True]
