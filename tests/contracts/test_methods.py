@@ -29,6 +29,7 @@ STORED_BYTES = EXAMPLE_BYTES + 8  # in a memory: its task, too
 
 # Settings by dotted key, for methods whose defaults do not suit: {"name": {"train.lr": 0.1}}.
 EXTRA: dict[str, dict[str, object]] = {
+    "imprinting": {"model.bias": False},
     "independent": {"model.head": "per-task"},
     "multi-head": {"model.head": "per-task"},
     "owm": {"methods.0.alpha": [10.0]},

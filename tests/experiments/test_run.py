@@ -151,9 +151,10 @@ def test_another_rule_keeps_the_steps_of_the_old_one(settings, tmp_path):
         sleeping(load_checkpoint(day), [("sleep.rule.name", "constnt")])
 
 
-def test_no_night_where_the_settings_have_none(settings, tmp_path):
+@pytest.mark.parametrize("when", ["last", "before-task"])
+def test_no_night_where_the_settings_have_none(settings, tmp_path, when):
     day = tmp_path / "day"
-    train(load(settings("src", sleep={"when": "last"})), 1, None, day, Silent())
+    train(load(settings("src", sleep={"when": when})), 1, None, day, Silent())
     with pytest.raises(SettingsError, match=r"No night after task 1 of 3.*sleep\.when=each-task"):
         sleep(day, tmp_path / "night", None, [], Silent())
     assert not (tmp_path / "night").exists()
