@@ -189,7 +189,8 @@ def cells(row: Row | None) -> str:
         return "failed | – | –"
     acc, size = row.estimates["acc"], row.estimates["bytes"].mean
     seconds = row.estimates["seconds"].mean
-    return f"{100 * acc.mean:.2f} ± {100 * acc.std:.2f} | {size:,.0f} | {seconds:.1f}"
+    spread = "" if acc.std is None else f" ± {100 * acc.std:.2f}"
+    return f"{100 * acc.mean:.2f}{spread} | {size:,.0f} | {seconds:.1f}"
 
 
 if __name__ == "__main__":
