@@ -78,7 +78,7 @@ def other_weights(own):
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda own: without(own, "twin"), r"facts 'twin'). Traces of earlier versions"),
+        (lambda own: without(own, "twin"), r"facts 'twin'). Nights of networks with"),
         (no_gain, "'gain'"),
         (other_rule, "rule Exotic is not known here"),
         (other_weights, "differ first at step"),

@@ -148,7 +148,7 @@ def test_a_line_needs_settings_weights_biases_and_data(changed, path, tmp_path, 
     file = changed(lambda own: replaced(own, "config_json", '{"stream": {}, "model": {}}'))
     assert "The settings in" in refused(capsys, "line", file, "-q")
     file = changed(lambda own: own["sleep/0001"].__delitem__("biases"))
-    assert "record the run anew" in refused(capsys, "line", file, "-q")
+    assert "networks with convolutions" in refused(capsys, "line", file, "-q")
     with h5py.File(path, locking=False) as opened:
         config = json.loads(opened["bioncl/config_json"][()])
     config["trace"]["weights_before"] = False
