@@ -46,7 +46,7 @@ network; seconds of training and sleeping of one run{busy}.
 
 Five tasks of two classes, 2,000 images each, three passes in batches of 50, a network of \
 784-400-400-10 without biases, SGD with momentum 0.5: settings `methods-mnist-task`, `-domain` and \
-`-class`. Learning rates (0.02 or 0.1) and strengths are those of a small grid that did best on \
+`-class`. Learning rates (0.02 or 0.1; up to 50 for imprinting) and strengths are those of a small grid that did best on \
 held-out training data with one seed (`methods_table.py choose`; they stand in \
 `docs/results/methods-mnist-choices.json`). Methods that store examples store 200 in all, REMIND \
 3,000 codes of 40 bytes. Small networks, little data and short training favour no method's paper: \
@@ -62,6 +62,7 @@ BARE: dict[str, Table] = {
     "der++": {"memory": STORED},
     "gdumb": {"memory": STORED},
     "icarl": {"memory": STORED},
+    "imprinting": {"length": 100.0},
     "mc-sgd": {"per_class": STORED // 10, "steps": 50},
     "ogd": {"samples": 40},
     "rehearsal": {"memory": STORED, "policy": "class-balanced"},
@@ -76,6 +77,7 @@ GRID: dict[str, dict[str, Sequence[Any]]] = {
     "der++": {"methods.0.alpha": (0.2, 1.0)},
     "ewc": {"methods.0.strength": (10.0, 100.0, 1e3)},
     "gpm": {"methods.0.threshold": ((0.95, 0.99), (0.99,))},
+    "imprinting": {"train.lr": (1.0, 5.0, 20.0, 50.0)},
     "lwf": {"methods.0.strength": (0.3, 1.0, 3.0)},
     "mas": {"methods.0.strength": (0.1, 1.0, 10.0)},
     "online-ewc": {"methods.0.strength": (10.0, 100.0, 1e3)},
