@@ -48,9 +48,9 @@ Five tasks of two classes, 2,000 images each, three passes in batches of 50, a n
 784-400-400-10 without biases, SGD with momentum 0.5: settings `methods-mnist-task`, `-domain` and \
 `-class`. Learning rates (0.02 or 0.1; up to 50 for imprinting) and strengths are those of a small \
 grid that did best on held-out training data with one seed (`methods_table.py choose`; they stand \
-in `docs/results/methods-mnist-choices.json`). Methods that store examples store 200 in all, REMIND \
-3,000 codes of 40 bytes. Small networks, little data and short training favour no method's paper: \
-take it as one table under one roof, not as a ranking.
+in `docs/results/methods-mnist-choices.json`). Methods that store examples store 200 in all, \
+REMIND 3,000 codes of 40 bytes. Small networks, little data and short training favour no \
+method's paper: take it as one table under one roof, not as a ranking.
 
 """
 
