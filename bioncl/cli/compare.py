@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from bioncl.cli.options import data_dir_option, json_option, print_json, quiet_option
-from bioncl.cli.settings_options import device_option, parse_sets, set_option
+from bioncl.cli.settings_options import (
+    device_option,
+    parse_sets,
+    scheduler_option,
+    set_option,
+    workers_option,
+)
 from bioncl.errors import Interrupted, RunError
 
 if TYPE_CHECKING:
@@ -35,13 +41,8 @@ if TYPE_CHECKING:
     metavar="N",
     help="Run everything with seeds 0 to N-1.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Processes to run in; 0 is this one. By default one for each core, where Dask is there.",
-)
-@click.option("--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
+@workers_option
+@scheduler_option
 @click.option(
     "--baseline",
     metavar="LABEL",

@@ -1,4 +1,4 @@
-"""Options that change settings: `--set KEY=VALUE` and what is short for it."""
+"""Options that say what runs and where: `--set KEY=VALUE`, what is short for it, and workers."""
 
 from __future__ import annotations
 
@@ -23,6 +23,16 @@ seed_option = click.option(
     type=click.IntRange(min=0),
     metavar="N",
     help="Fixes everything random; by default that of the settings.",
+)
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Processes to run in; 0 is this one. By default one for each core, where Dask is there.",
+)
+scheduler_option = click.option(
+    "--scheduler", metavar="ADDRESS", help="Run on the workers of this Dask scheduler."
 )
 
 

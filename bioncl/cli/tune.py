@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from bioncl.cli.options import data_dir_option, json_option, print_json, quiet_option
-from bioncl.cli.settings_options import device_option, parse_sets, set_option
+from bioncl.cli.settings_options import (
+    device_option,
+    parse_sets,
+    scheduler_option,
+    set_option,
+    workers_option,
+)
 from bioncl.errors import Interrupted
 
 if TYPE_CHECKING:
@@ -78,13 +84,8 @@ if TYPE_CHECKING:
     metavar="N",
     help="Fixes what is proposed.",
 )
-@click.option(
-    "--workers",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help="Processes that compute runs, 0 for this one; by default one a core (extra: cluster).",
-)
-@click.option("--scheduler", metavar="ADDRESS", help="Of a Dask scheduler, instead of --workers.")
+@workers_option
+@scheduler_option
 @set_option
 @device_option
 @data_dir_option

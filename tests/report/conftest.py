@@ -1,8 +1,14 @@
-"""Traces with names that would be trouble on a page, pages read back, and texts of figures."""
+"""Traces with names that would be trouble on a page, pages read back or shown by Chromium."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import html
 import json
+import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -177,3 +183,54 @@ def _drawn_texts(figure: mpl.figure.Figure) -> list[mpl.text.Text]:
     return [
         text for text in texts if text.get_text() and text.get_visible() and text not in outside
     ]
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--enable-logging=stderr",
+    "--v=0",
+    "--virtual-time-budget=20000",
+    "--dump-dom",
+]
+NOTING = """
+const noted = [], complain = console.error;
+console.error = (...words) => { noted.push("console: " + words.join(" ")); complain(...words); };
+addEventListener("error",
+  (event) => noted.push("error: " + (event.message || event.target.src)), true);
+addEventListener("unhandledrejection", (event) => noted.push("rejected: " + event.reason));
+addEventListener("securitypolicyviolation", (event) => noted.push("refused: " + event.blockedURI));
+"""
+
+
+def browse(page, hook, folder, *flags, more=""):
+    """What a hook found on a copy of a page, and what Chromium wrote into its log.
+
+    The hook stands in front, allowed by the page's policy, behind code that notes errors and
+    refused requests in `noted`; it leaves JSON in an element with the id "result". `more` goes into
+    the body.
+    """
+    script = NOTING + hook
+    hashed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    copy = page.replace("script-src ", f"script-src 'sha256-{hashed}' ", 1)
+    copy = copy.replace("</head>", f"<script>{script}</script></head>", 1)
+    path = folder / "page.html"
+    path.write_text(copy.replace("<main>", f"<main>{more}", 1), encoding="utf-8")
+    command = [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", path.as_uri()]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    (result,) = re.findall(r'<output id="result">(.*?)</output>', ended.stdout, re.S)
+    return json.loads(html.unescape(result)), ended.stderr
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """`browse`; skips where there is no Chromium."""
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium (Debian: chromium)")
+    return browse

@@ -4,40 +4,11 @@ A copy of the page gets a script in front that notes errors and refused requests
 when the page has loaded, and writes what it found into the document, which Chromium prints.
 """
 
-import base64
-import hashlib
-import html
-import json
 import re
-import shutil
-import subprocess
 
 import pytest
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: chromium)")
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--v=0",
-    "--virtual-time-budget=20000",
-    "--window-size=900,900",
-]
-
 HOOK = """
-const noted = [], complain = console.error;
-console.error = (...words) => { noted.push("console: " + words.join(" ")); complain(...words); };
-addEventListener("error",
-  (event) => noted.push("error: " + (event.message || event.target.src)), true);
-addEventListener("unhandledrejection", (event) => noted.push("rejected: " + event.reason));
-addEventListener("securitypolicyviolation", (event) => noted.push("refused: " + event.blockedURI));
 const rest = () => new Promise((done) => setTimeout(done, 80));
 const visible = (selector) => [...document.querySelectorAll(selector)].filter((e) => e.clientWidth);
 function ink(canvas) {
@@ -107,29 +78,10 @@ addEventListener("load", async () => {
 """
 
 
-def watched(page, more=""):
-    """A copy of the page with the hook in front, allowed by its policy, and `more` in its body."""
-    hashed = base64.b64encode(hashlib.sha256(HOOK.encode()).digest()).decode()
-    copy = page.replace("script-src ", f"script-src 'sha256-{hashed}' ", 1)
-    copy = copy.replace("</head>", f"<script>{HOOK}</script></head>", 1)
-    return copy.replace("<main>", f"<main>{more}", 1)
-
-
-def seen(text, folder):
-    """What the hook found on this page, and what Chromium wrote into its log."""
-    path = folder / "page.html"
-    path.write_text(text, encoding="utf-8")
-    command = [CHROMIUM, *FLAGS, f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    ended = subprocess.run(
-        [*command, path.as_uri()], capture_output=True, text=True, timeout=120, check=False
-    )
-    (result,) = re.findall(r'<output id="result">(.*?)</output>', ended.stdout, re.S)
-    return json.loads(html.unescape(result)), ended.stderr
-
-
 @pytest.fixture(scope="module")
-def found(hostile_page, tmp_path_factory):
-    return seen(watched(hostile_page), tmp_path_factory.mktemp("chromium"))
+def found(chromium, hostile_page, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("chromium")
+    return chromium(hostile_page, HOOK, folder, "--window-size=900,900")
 
 
 def test_nothing_goes_wrong_and_nothing_leaves_the_page(found):
@@ -178,10 +130,10 @@ def test_panels_fit_the_window(found):
 
 
 @pytest.mark.slow
-def test_a_request_would_be_refused_and_seen(hostile_page, tmp_path):
+def test_a_request_would_be_refused_and_seen(chromium, hostile_page, tmp_path):
     """The watch is awake: a picture from elsewhere, a script in the text and a fetch are noted."""
     more = '<img src="http://127.0.0.1:9/x.png"><script>window.hacked = 9</script>'
-    result, _ = seen(watched(hostile_page, more), tmp_path)
+    result, _ = chromium(hostile_page, HOOK, tmp_path, more=more)
     assert "refused: http://127.0.0.1:9/x.png" in result["noted"]
     assert "refused: inline" in result["noted"]
     assert result["hacked"] == "undefined"

@@ -73,7 +73,7 @@ def post(_: Any, box: Any, job: Any, arguments: Any) -> Any:
     def generate(context: BaseContext, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
         value = _borrowed(context, builder, arguments, args[2])
         if context.get_abi_sizeof(value.type) > 8 * ROOM:
-            raise NotImplementedError("more arguments than a box holds")
+            raise ValueError(f"Arguments of a job: expected at most {8 * ROOM} bytes")
         room = _place(context, builder, box, args[0], I64(ARGUMENTS))
         builder.store(value, builder.bitcast(room, value.type.as_pointer())).align = 8
         body = _body(context, builder, job, arguments, value.type)

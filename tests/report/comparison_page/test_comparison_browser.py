@@ -4,39 +4,9 @@ A copy of the page gets a script in front, allowed by its policy, that notes err
 requests, clicks, and writes what it found into the document, which Chromium prints.
 """
 
-import base64
-import hashlib
-import html
-import json
-import re
-import shutil
-import subprocess
-
 import pytest
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (Debian: chromium)")
-
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--enable-logging=stderr",
-    "--v=0",
-    "--virtual-time-budget=20000",
-]
-
 HOOK = """
-const noted = [], complain = console.error;
-console.error = (...words) => { noted.push("console: " + words.join(" ")); complain(...words); };
-addEventListener("error",
-  (event) => noted.push("error: " + (event.message || event.target.src)), true);
-addEventListener("unhandledrejection", (event) => noted.push("rejected: " + event.reason));
-addEventListener("securitypolicyviolation", (event) => noted.push("refused: " + event.blockedURI));
 function order(table) {
   return [...table.tBodies[0].rows].map((row) => row.cells[0].textContent.trim());
 }
@@ -69,30 +39,17 @@ addEventListener("load", () => {
 """
 
 
-def seen(page, folder, *flags):
-    """What the hook found on this page, and what Chromium wrote into its log."""
-    hashed = base64.b64encode(hashlib.sha256(HOOK.encode()).digest()).decode()
-    copy = page.replace("script-src ", f"script-src 'sha256-{hashed}' ", 1)
-    path = folder / "page.html"
-    path.write_text(copy.replace("</head>", f"<script>{HOOK}</script></head>", 1), encoding="utf-8")
-    command = [CHROMIUM, *FLAGS, *flags, f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
-    ended = subprocess.run(
-        [*command, path.as_uri()], capture_output=True, text=True, timeout=120, check=False
-    )
-    (result,) = re.findall(r'<output id="result">(.*?)</output>', ended.stdout, re.S)
-    return json.loads(html.unescape(result)), ended.stderr
+@pytest.fixture(scope="module")
+def found(chromium, comparison_text, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("light")
+    return chromium(comparison_text, HOOK, folder, "--window-size=1200,900")
 
 
 @pytest.fixture(scope="module")
-def found(comparison_text, tmp_path_factory):
-    return seen(comparison_text, tmp_path_factory.mktemp("light"), "--window-size=1200,900")
-
-
-@pytest.fixture(scope="module")
-def phone(comparison_text, tmp_path_factory):
+def phone(chromium, comparison_text, tmp_path_factory):
     """A narrow window, and a reader who likes it dark."""
     flags = ("--window-size=420,800", "--blink-settings=preferredColorScheme=0")
-    return seen(comparison_text, tmp_path_factory.mktemp("dark"), *flags)
+    return chromium(comparison_text, HOOK, tmp_path_factory.mktemp("dark"), *flags)
 
 
 def test_a_click_on_a_head_sorts_and_a_second_one_turns(found, hostile):
