@@ -76,6 +76,19 @@ if TYPE_CHECKING:
     show_default=True,
     help="Share of the training data held out, if SETTINGS hold out none.",
 )
+@click.option(
+    "--night",
+    type=click.IntRange(min=1),
+    metavar="K",
+    help="Search the one night after task K (from 1): the tasks up to K are learnt once, and the "
+    "nights of many trials run side by side. The space may hold settings of sleep alone.",
+)
+@click.option(
+    "--together",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Trials of one night that are proposed, and run, at a time; by default 64.",
+)
 @click.option("--no-pruning", is_flag=True, help="Run hopeless trials to their last seed too.")
 @click.option(
     "--seed",
@@ -100,6 +113,8 @@ def tune(
     objectives: tuple[str, ...],
     seeds: int,
     validation: float,
+    night: int | None,
+    together: int | None,
     no_pruning: bool,
     seed: int,
     workers: int | None,
@@ -119,6 +134,7 @@ def tune(
     \b
     Examples:
       bioncl tune mnist-5k --space short-night --out search
+      bioncl tune tadros2022-mnist --night 5 --space published-night --trials 500 --out search
       bioncl tune mine.toml --objective accuracy --objective stored-bytes --trials 200 --out search
       bioncl run search/best.toml --seed 0
     """  # noqa: D301 - click's mark for lines that are not to be joined
@@ -133,14 +149,16 @@ def tune(
     named = {"device": device, "data.dir": data_dir and str(data_dir)}
     given = [(key, value) for key, value in named.items() if value is not None]
     choosing = Choosing(sampler, objectives, seeds, seed, not no_pruning, validation)
-    plan = make_plan(settings, space, choosing, [*parse_sets(sets), *given])
+    plan = make_plan(settings, space, choosing, [*parse_sets(sets), *given], night)
+    here = night is not None and workers is None and scheduler is None
     command = shlex.join(["bioncl", *sys.argv[1:]])
     try:
         found = run(
             plan,
             out,
             trials=trials,
-            workers=choose(workers, scheduler),
+            workers=None if here else choose(workers, scheduler),
+            together=together,
             progress=reporter(quiet or as_json),
             command=command,
         )

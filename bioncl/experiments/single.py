@@ -25,7 +25,7 @@ from bioncl.experiments.setup import (
 )
 from bioncl.learning.evaluation import Scores
 from bioncl.learning.learner import Learner
-from bioncl.learning.loop import TaskOutcome, sleep_after, train_task
+from bioncl.learning.loop import TaskOutcome, learn_task, sleep_after, train_task
 from bioncl.learning.method import Together
 from bioncl.models.checkpoint import Checkpoint
 from bioncl.models.checkpoint import load as load_checkpoint
@@ -62,15 +62,21 @@ def train(
             raise SettingsError(describe("--task", expected=expected, got=number))
         try_nights(methods, learner)
         progressed = _go_on(config, learner, methods, number - 1, start)
-        task = learner.stream.task(number - 1)
-        with learner.clock.measure("train"):
-            train_task(learner, methods, task)
-        scores = learner.scores()
-        times, steps = learner.clock.take(), learner.take_steps()
-        outcome = TaskOutcome(task.index, scores, None, times, steps)
-        made = snapshot(config, learner, methods, progressed.plus(outcome), number)
-        save_checkpoint(out, Checkpoint(made.tensors, {**made.header, "asleep": False}))
-        return scores
+        return _stay_awake(config, learner, methods, progressed, number, out)
+
+
+def train_up_to(config: RunConfig, number: int, out: Path, progress: Progress) -> Scores:
+    """Learn the tasks up to `number` (from 1), with the nights before it; see `train`.
+
+    The checkpoint is the one that `train` and `sleep` in turn would leave, but for its times.
+    """
+    with torch_threads(config.training.threads):
+        learner, methods = prepare(config, progress)
+        try_nights(methods, learner)
+        progressed = _go_on(config, learner, methods, 0, None)
+        for index in range(number - 1):
+            progressed = progressed.plus(learn_task(learner, methods, learner.stream.task(index)))
+        return _stay_awake(config, learner, methods, progressed, number, out)
 
 
 def sleep(
@@ -94,25 +100,46 @@ def sleep(
     """
     checkpoint = load_checkpoint(start)
     config = sleeping(checkpoint, overrides)
-    done = int(checkpoint.header["tasks_done"])
     with torch_threads(config.training.threads):
-        learner, methods = prepare(config, progress)
-        progressed = restore(checkpoint, learner, methods, done)
+        learner, methods, progressed = evening(checkpoint, config, progress)
         learner.night_log = make_night_log(config, learner, trace)
-        learner.may_read_past = methods.reads_past
-        learner.changed()
-        task = learner.stream.task(done - 1)
-        when = config.resolved["sleep"]["when"]
-        if when == "before-task" or (when == "last" and done < len(learner.stream)):
-            what = f'No night after task {done} of {len(learner.stream)}: sleep.when is "{when}"'
-            hint = "Add --set sleep.when=each-task to sleep all the same."
-            raise SettingsError(describe(what, hint=hint))
-        learner.begin(task)
+        task = learner.task
         awake = sleep_after(learner, methods, task) or learner.scores()
         outcome = TaskOutcome(task.index, learner.scores(), awake, learner.clock.take())
         progressed = _woken(progressed).plus(outcome)
-        save_checkpoint(out, snapshot(config, learner, methods, progressed, done))
+        save_checkpoint(out, snapshot(config, learner, methods, progressed, task.index + 1))
         return awake, outcome.scores
+
+
+def evening(
+    checkpoint: Checkpoint, config: RunConfig, progress: Progress
+) -> tuple[Learner, Together, Progressed]:
+    """Learner, methods and accuracies as they were before the night after the last task.
+
+    Raises:
+        SettingsError: There is no such night.
+        CheckpointError: The checkpoint does not fit the settings.
+    """
+    done = int(checkpoint.header["tasks_done"])
+    learner, methods = prepare(config, progress)
+    progressed = restore(checkpoint, learner, methods, done)
+    check_night(config, done, len(learner.stream))
+    learner.changed()
+    learner.begin(learner.stream.task(done - 1))
+    return learner, methods, progressed
+
+
+def check_night(config: RunConfig, number: int, tasks: int) -> None:
+    """Refuse settings without a night after task `number` (from 1) of `tasks`.
+
+    Raises:
+        SettingsError: There is none.
+    """
+    when = config.resolved["sleep"]["when"]
+    if when == "before-task" or (when == "last" and number < tasks):
+        what = f'No night after task {number} of {tasks}: sleep.when is "{when}"'
+        hint = "Add --set sleep.when=each-task to sleep all the same."
+        raise SettingsError(describe(what, hint=hint))
 
 
 def score(path: Path, overrides: Overrides, progress: Progress) -> tuple[RunConfig, Learner]:
@@ -188,6 +215,26 @@ def _go_on(
         what = f"Checkpoint {start} was made with other settings ({', '.join(differing)})"
         raise CheckpointError(describe(what, hint=hint))
     return restore(checkpoint, learner, methods, done)
+
+
+def _stay_awake(
+    config: RunConfig,
+    learner: Learner,
+    methods: Together,
+    progressed: Progressed,
+    number: int,
+    out: Path,
+) -> Scores:
+    """Learn task `number`, which follows those in `progressed`, and write a checkpoint to `out`."""
+    task = learner.stream.task(number - 1)
+    with learner.clock.measure("train"):
+        train_task(learner, methods, task)
+    scores = learner.scores()
+    times, steps = learner.clock.take(), learner.take_steps()
+    outcome = TaskOutcome(task.index, scores, None, times, steps)
+    made = snapshot(config, learner, methods, progressed.plus(outcome), number)
+    save_checkpoint(out, Checkpoint(made.tensors, {**made.header, "asleep": False}))
+    return scores
 
 
 def _woken(progressed: Progressed) -> Progressed:

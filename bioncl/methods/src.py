@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
+import numpy as np
+
 from bioncl.learning.learner import Learner
 from bioncl.learning.method import Method
 from bioncl.learning.observe import Observation
@@ -69,7 +71,7 @@ class SRC(Method):
                 self.seen(learner, task),
                 self.sleep,
                 steps=steps,
-                generator=numpy_generator(learner.seed, "night", task.index),
+                generator=self.noise(learner, task),
                 recorder=recorder,
                 progress=learner.progress,
             )
@@ -87,6 +89,11 @@ class SRC(Method):
                 }
             )
         self.reports.append(report)
+
+    @staticmethod
+    def noise(learner: Learner, task: Task) -> np.random.Generator:
+        """Source of all noise of the night after `task`."""
+        return numpy_generator(learner.seed, "night", task.index)
 
     def seen(self, learner: Learner, task: Task) -> Examples:
         """The inputs that shape drive and gains of the night after `task`."""

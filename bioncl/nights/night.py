@@ -1,8 +1,10 @@
 """One night: convert, drive, run, write back.
 
     model ─► gains from what was seen ─► spiking twin ─► engine(drive, rule) ─► weights ─► model
+             └───────────── prepare ─────────────┘                             └─── finish ───┘
 
-The twin's weights are the model's; a night that fails leaves the model as it was.
+The twin's weights are the model's; a night that fails leaves the model as it was. `together` lets
+many nights go through the engine side by side.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from bioncl.progress import Progress
 from bioncl.spiking.convert import per_layer
 from bioncl.spiking.drive import Seen, spikes
 from bioncl.spiking.engines import ENGINES
+from bioncl.spiking.engines.engine import Engine
 from bioncl.spiking.network import SpikingNetwork
 from bioncl.streams.stream import Examples
 from bioncl.traces.recorder import Recorder
@@ -55,6 +58,27 @@ class NightReport:
     mean_change: tuple[float, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The night of a chain, to be run.
+
+    Attributes:
+        settings: How to sleep.
+        steps: Length of the night.
+        network: The spiking twin, which the engine changes in place.
+        downscale: What each layer's weights are multiplied with at the end.
+        engine: Who computes it.
+        recorder: Gets the spikes from the engine, and counts them.
+    """
+
+    settings: NightSettings
+    steps: int
+    network: SpikingNetwork
+    downscale: list[float]
+    engine: Engine
+    recorder: Counting
+
+
 def sleep(
     model: Backbone,
     seen: Examples,
@@ -82,28 +106,43 @@ def sleep(
     """
     if not is_chain(model):
         return _graph_sleep(model, seen, settings, steps, generator, recorder, progress)
+    prepared = prepare(model, seen, settings, steps, recorder)
+    start = time.perf_counter()
+    with progress.start("night: steps", steps) as bar:
+        noise = spikes(settings.drive, as_seen(seen), steps, peak(settings), generator)
+        chunks = watched(noise, bar.advance)
+        prepared.engine.run(prepared.network, chunks, prepared.recorder)
+    return finish(model, prepared, time.perf_counter() - start)
+
+
+def prepare(
+    model: Backbone, seen: Examples, settings: NightSettings, steps: int, recorder: Recorder
+) -> Prepared:
+    """Everything that the night of a chain needs but its noise; see `sleep`."""
     network = twin(model, seen, settings)
     downscale = per_layer("sleep.downscale", settings.downscale, model)
     engine = ENGINES.load(settings.engine)(threads=settings.threads)
     if refusal := engine.refuses(network):
         hint = "Choose another sleep.engine; `bioncl engines` lists them."
         raise UnsupportedError(describe(f"Engine '{settings.engine}': {refusal}", hint=hint))
-    before = [weight.clone() for weight in network.weights]
     counting = Counting(recorder, len(network.sizes))
-    start = time.perf_counter()
-    with progress.start("night: steps", steps) as bar:
-        noise = spikes(settings.drive, as_seen(seen), steps, peak(settings), generator)
-        engine.run(network, watched(noise, bar.advance), counting)
-    seconds = time.perf_counter() - start
-    for weight, factor in zip(network.weights, downscale, strict=True):
+    return Prepared(settings, steps, network, downscale, engine, counting)
+
+
+def finish(model: Backbone, night: Prepared, seconds: float) -> NightReport:
+    """Write what the engine left of the twin into `model`, which has its awake weights so far."""
+    network, recorder = night.network, night.recorder.inner
+    stack = model.stack()
+    before = [layer.weight.detach().to("cpu", network.dtype, copy=True) for layer in stack]
+    for weight, factor in zip(network.weights, night.downscale, strict=True):
         weight.mul_(factor)
-    model.write_stack([w.to(p.weight) for w, p in zip(network.weights, model.stack(), strict=True)])
-    report = _report(network, before, counting.totals, settings.engine, steps, seconds)
+    model.write_stack([w.to(p.weight) for w, p in zip(network.weights, stack, strict=True)])
+    report = _report(night, before, seconds)
     arrays = [[w.numpy() for w in ws] for ws in (before, network.weights)]
     recorder.weights(list(network.names), arrays[0], arrays[1])
     if biases := bias_arrays(model):
         recorder.arrays(biases)
-    told = {"twin": twin_facts(network, bias_factor(settings)), "downscale": downscale}
+    told = {"twin": twin_facts(network, bias_factor(night.settings)), "downscale": night.downscale}
     recorder.facts({**asdict(report), **told})
     return report
 
@@ -246,21 +285,14 @@ def _rule(rule: Rule, factor: float) -> Rule | None:
     return rule if factor == 1.0 else rule.scaled(factor)
 
 
-def _report(
-    network: SpikingNetwork,
-    before: list[Tensor],
-    totals: list[int],
-    engine: str,
-    steps: int,
-    seconds: float,
-) -> NightReport:
-    pairs = list(zip(before, network.weights, strict=True))
+def _report(night: Prepared, before: list[Tensor], seconds: float) -> NightReport:
+    pairs = list(zip(before, night.network.weights, strict=True))
     return NightReport(
-        steps=steps,
+        steps=night.steps,
         seconds=seconds,
-        engine=engine,
-        gains=tuple(network.gains),
-        spikes=tuple(totals),
+        engine=night.settings.engine,
+        gains=tuple(night.network.gains),
+        spikes=tuple(night.recorder.totals),
         changed=tuple(float((old != new).double().mean()) for old, new in pairs),
         mean_change=tuple(float((new - old).double().mean()) for old, new in pairs),
     )

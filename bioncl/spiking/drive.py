@@ -16,7 +16,7 @@ a fixed order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Protocol
 
@@ -72,11 +72,22 @@ def spikes(
         scale: Spike probability where x = 1, 2·dt·rate; clipped at 1 after multiplying with x.
         generator: Source of all randomness.
     """
+    return (found for (found,) in spikes_at(drive, seen, steps, [scale], generator))
+
+
+def spikes_at(
+    drive: Drive, seen: Seen, steps: int, scales: Sequence[float], generator: np.random.Generator
+) -> Iterator[list[Spikes]]:
+    """The same at each of `scales`, from random numbers that are drawn once for all."""
     for where, x in drive.intensities(seen, steps, generator):
-        fires = generator.random(x.shape, dtype=np.float32) < scale * x
-        offsets = np.zeros(len(x) + 1, np.int64)
-        np.cumsum(fires.sum(axis=1), out=offsets[1:])
-        yield Spikes(seen.inputs.shape[1], offsets, where[fires].astype(np.int32))
+        chance = generator.random(x.shape, dtype=np.float32)
+        yield [_firing(where, chance < scale * x, seen.inputs.shape[1]) for scale in scales]
+
+
+def _firing(where: NDArray[np.int64], fires: NDArray[np.bool_], inputs: int) -> Spikes:
+    offsets = np.zeros(len(fires) + 1, np.int64)
+    np.cumsum(fires.sum(axis=1), out=offsets[1:])
+    return Spikes(inputs, offsets, where[fires].astype(np.int32))
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,53 @@ def test_wrong_input_is_refused_before_anything_runs(command, words, tmp_path, m
     assert not (tmp_path / "out").exists()
 
 
+@pytest.fixture
+def night(words, tmp_path):
+    """The words of a short search of the night after task 2."""
+    space = '"sleep.rate" = { low = 50.0, high = 300.0 }\n"sleep.steps" = { choices = [9, 99] }'
+    (tmp_path / "space.toml").write_text(space)
+    return [*words[:-2], "--night", 2, "--together", 2]
+
+
+def test_one_night_is_searched_and_its_settings_run(command, night, tmp_path):
+    code, output, _ = command(*night)
+    assert code == 0
+    assert output.startswith("small, the night after task 2 · tpe · 2 trials (2 complete)\n")
+    assert "accuracy on the tasks learnt so far" in output
+    assert (tmp_path / "out" / "awake" / "seed-1000.safetensors").exists()
+    best = tmp_path / "out" / "best.toml"
+    assert command("run", best, "--out", tmp_path / "run", "--no-figures")[0] == 0
+    first = command(*night, "--json")[1]
+    assert json.loads(first)["plan"]["night"] == 2
+    assert command(*night, "--json")[1] == first
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        (["--workers", 2], "One night is searched in this process"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "One night is searched in this process"),
+        (["--objective", "stored-bytes"], "does not change 'stored-bytes'"),
+        (["--night", 9], "expected 1 to 3, got 9"),
+        (["--set", "sleep.when=last"], "No night after task 2 of 3"),
+        (["--space", "short-night"], "cannot vary train.lr, train.lr_decay"),
+        (["--set", "data.evaluate_on=test"], "best.toml runs on the test"),
+    ],
+)
+def test_a_night_that_cannot_be_searched_is_refused(command, night, tmp_path, more, told):
+    code, output, errors = command(*night, *more)
+    assert (code, output) == (2, "")
+    assert told in errors
+    assert not (tmp_path / "out").exists()
+
+
+def test_together_is_for_one_night(command, words, tmp_path):
+    code, _, errors = command(*words, "--together", 8)
+    assert code == 2
+    assert "--night" in errors
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_interrupted_search_says_how_to_go_on(command, words, monkeypatch):
     from bioncl.experiments.tuning import search
 

@@ -24,7 +24,7 @@ from bioncl.streams.files import DataPlaces
 from bioncl.streams.labelled.loader import DataChoice
 from bioncl.streams.labelled.validation import Validation
 from bioncl.streams.source import DataSource
-from bioncl.streams.stream import LabelledSet
+from bioncl.streams.stream import LabelledSet, Stream
 
 QUIET = {"checkpoints": "last"}
 """A trial keeps nothing that it could not make again."""
@@ -89,8 +89,8 @@ def check_job(tables: Mapping[str, Any]) -> None:
         raise SettingsError(describe("What a trial is judged on", expected=expected, got=got))
 
 
-def check_stream(config: RunConfig, progress: Progress) -> None:
-    """Build the stream of settings once, and look where its test data comes from.
+def check_stream(config: RunConfig, progress: Progress) -> Stream:
+    """Build the stream of settings once, look where its test data comes from, and return it.
 
     Raises:
         UnsupportedError: It holds nothing out, as the toy whose test data is training data.
@@ -110,6 +110,7 @@ def check_stream(config: RunConfig, progress: Progress) -> None:
         hint = "Search on another stream: nothing may be chosen on test data."
         expected, got = f"1 to {most} examples a task", [len(test) for test in tests]
         raise UnsupportedError(describe(what, expected=expected, got=got, hint=hint))
+    return stream
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from bioncl.errors import SettingsError, describe, did_you_mean
@@ -55,18 +55,33 @@ OBJECTIVES = {
     )
 }
 
+OF_A_NIGHT = {
+    one.name: one
+    for one in (
+        replace(OBJECTIVES["accuracy"], what="accuracy on the tasks learnt so far"),
+        replace(OBJECTIVES["worst-task"], what="accuracy on the worst task learnt so far"),
+    )
+}
+"""What a single night is worth, which changes nothing that is stored."""
 
-def objectives_of(names: Sequence[str]) -> tuple[Objective, ...]:
-    """The objectives with these names, in this order.
+
+def objectives_of(
+    names: Sequence[str], known: Mapping[str, Objective] = OBJECTIVES
+) -> tuple[Objective, ...]:
+    """The objectives with these names out of `known`, in this order.
 
     Raises:
         SettingsError: There is none, one is unknown, or one is given twice.
     """
     for name in names:
         if name not in OBJECTIVES:
-            hint = did_you_mean(name, OBJECTIVES)
+            hint = did_you_mean(name, known)
             raise SettingsError(describe(f"Unknown objective '{name}'", hint=hint))
+        if name not in known:
+            expected = " or ".join(known)
+            what = f"A night does not change '{name}', which cannot be what it is worth"
+            raise SettingsError(describe(what, expected=expected))
     if not names or len(set(names)) < len(names):
         expected = "one or more different ones"
         raise SettingsError(describe("Objectives", expected=expected, got=list(names)))
-    return tuple(OBJECTIVES[name] for name in names)
+    return tuple(known[name] for name in names)

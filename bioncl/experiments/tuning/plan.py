@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bioncl.errors import SettingsError, describe
+from bioncl.errors import SettingsError, UnsupportedError, describe
 from bioncl.experiments.settings import RunConfig, load
 from bioncl.experiments.sweep.jobs import Job
 from bioncl.experiments.tuning.held_out import HeldOut, check_job, held_out
-from bioncl.experiments.tuning.objectives import Objective, objectives_of
+from bioncl.experiments.tuning.objectives import (
+    OBJECTIVES,
+    OF_A_NIGHT,
+    Objective,
+    objectives_of,
+)
 from bioncl.experiments.tuning.samplers import SamplerName, check_sampler
 from bioncl.experiments.tuning.space import (
     Space,
@@ -21,6 +26,7 @@ from bioncl.experiments.tuning.space import (
     settings_of,
     space_of,
 )
+from bioncl.methods.src import SRC
 
 FIRST_SEED = 1000
 """Seeds of trials start here, so that seeds 0, 1, … are fresh for the run on the test data."""
@@ -57,12 +63,14 @@ class Plan:
         space: What may vary.
         objectives: What trials are worth.
         choosing: How it is gone about.
+        night: Search the night after this task (from 1) alone; None searches whole runs.
     """
 
     held: HeldOut
     space: Space
     objectives: tuple[Objective, ...]
     choosing: Choosing
+    night: int | None = None
 
     @property
     def seeds(self) -> tuple[int, ...]:
@@ -84,21 +92,22 @@ class Plan:
             "seeds": list(self.seeds),
             "seed": self.choosing.seed,
             "pruning": self.pruning,
+            "night": self.night,
         }
 
     def jobs(self, params: Mapping[str, Value]) -> list[Job]:
-        """The runs of a trial, one a seed.
+        """The runs of a trial, one a seed; see `config`."""
+        return [Job.of(self.config(seed, params)) for seed in self.seeds]
+
+    def config(self, seed: int, params: Mapping[str, Value] | None = None) -> RunConfig:
+        """The settings with `seed` and the values of a trial, to be judged on held-out data.
 
         Raises:
             SettingsError: These values do not go together.
         """
-        jobs = [
-            Job.of(changed(self.held.config, self.space, params, [("seed", seed)]))
-            for seed in self.seeds
-        ]
-        for job in jobs:
-            check_job(job.tables)
-        return jobs
+        config = changed(self.held.config, self.space, params or {}, [("seed", seed)])
+        check_job(config.resolved)
+        return config
 
     def start(self) -> dict[str, Value] | None:
         """The values of the settings themselves, as a trial; None if one lies outside."""
@@ -116,6 +125,7 @@ def make_plan(
     space: str | Path | Mapping[str, Any] | None = None,
     choosing: Choosing | None = None,
     overrides: Iterable[tuple[str, Any]] = (),
+    night: int | None = None,
 ) -> Plan:
     """Check settings and space together.
 
@@ -125,19 +135,22 @@ def make_plan(
             the table [tune] of the settings.
         choosing: How to go about it.
         overrides: Pairs of a dotted key and a value, as `--set` takes them.
+        night: Search the night after this task (from 1) alone.
 
     Raises:
         SettingsError: They cannot be used, with what is wrong.
-        UnsupportedError: The sampler cannot search such a space.
+        UnsupportedError: The sampler cannot search such a space, or there is no one night.
     """
     choosing = choosing or Choosing()
     if choosing.seeds < 1:
         raise SettingsError(describe("Seeds of a trial", expected="1 or more", got=choosing.seeds))
     held = held_out(settings, overrides, choosing.validation)
     dimensions = _space(space, held)
-    objectives = objectives_of(choosing.objectives)
+    objectives = objectives_of(choosing.objectives, OBJECTIVES if night is None else OF_A_NIGHT)
     check_sampler(choosing.sampler, dimensions, len(objectives))
-    plan = Plan(held, dimensions, objectives, choosing)
+    plan = Plan(held, dimensions, objectives, choosing, night)
+    if night is not None:
+        _check_night(plan)
     _check_space(plan)
     return plan
 
@@ -180,6 +193,22 @@ def _check_space(plan: Plan) -> None:
             except SettingsError as error:
                 what = f"Search space: {key} = {value} does not suit the settings ({error})"
                 raise SettingsError(describe(what)) from error
+
+
+def _check_night(plan: Plan) -> None:
+    """See to it that nothing but the night varies, and that there is one."""
+    others = [key for key in plan.space if not key.startswith("sleep.")]
+    if others or "sleep.when" in plan.space:
+        what = f"The search of one night cannot vary {', '.join(others) or 'sleep.when'}"
+        expected = "keys that begin with sleep., but sleep.when"
+        hint = "Leave it out of the space, or search whole runs, without --night."
+        raise SettingsError(describe(what, expected=expected, hint=hint))
+    config = plan.held.config
+    asleep = [method for method in config.methods if method.sleeps]
+    if len(asleep) != 1 or not isinstance(asleep[0], SRC):
+        what = f"Methods of '{config.name}' that sleep"
+        got = ", ".join(type(method).__name__ for method in asleep) or "none"
+        raise UnsupportedError(describe(what, expected="src alone", got=got))
 
 
 def _standing(tables: Any, key: str) -> Any:

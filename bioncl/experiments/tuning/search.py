@@ -120,8 +120,7 @@ class Driver:
         try:
             ticket = Ticket(trial, self._plan.jobs(trial.params))
         except SettingsError as error:
-            trial.set_user_attr("error", str(error))
-            self._store.fail(trial)
+            self._store.lose(trial, str(error))
             self._bar.advance()
         else:
             self._submit(ticket)
@@ -142,34 +141,17 @@ class Driver:
             self._pool.submit(ticket.next)
 
     def _go_on(self, ticket: Ticket) -> None:
-        values = [one.mean(ticket.runs) for one in self._plan.objectives]
-        done = len(ticket.runs)
-        hopeless = False
-        if self._plan.pruning and done < len(ticket.jobs):
-            hopeless = self._store.report(ticket.trial, done, values[0])
-        if done < len(ticket.jobs) and not hopeless:
+        hopeless = self._store.hopeless(ticket.trial, ticket.runs)
+        if len(ticket.runs) < len(ticket.jobs) and not hopeless:
             self._submit(ticket)
             return
-        for one in self._plan.objectives:
-            each = [one.of(run) for run in ticket.runs]
-            ticket.trial.set_user_attr(f"seeds:{one.name}", each)
-        if hopeless:
-            self._store.prune(ticket.trial)
-        else:
-            self._store.tell(ticket.trial, values)
+        self._store.tell(ticket.trial, ticket.runs, early=hopeless)
         self._bar.advance()
 
     def _lose(self, ticket: Ticket, job: Job, outcome: Outcome) -> None:
-        """End a trial with a failed run.
-
-        One that diverged is the worst there is, which the sampler learns from; a full disk or a
-        lost worker says nothing about the values.
-        """
-        ticket.trial.set_user_attr("error", outcome.error)
-        if _kind(job, self._out) == DIVERGED:
-            self._store.prune(ticket.trial)
-        else:
-            self._store.fail(ticket.trial)
+        """End a trial with a failed run."""
+        diverged = _kind(job, self._out) == DIVERGED
+        self._store.lose(ticket.trial, outcome.error, diverged=diverged)
         self._bar.advance()
 
 

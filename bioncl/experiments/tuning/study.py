@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,9 @@ FILE = "study.db"
 NAME = "bioncl"
 STARTUP = 5
 """Trials that end before one may be pruned."""
+
+Result = Mapping[str, Any]
+"""The content of a result.json."""
 
 
 class TrialStore:
@@ -84,19 +87,37 @@ class TrialStore:
         frozen = self.study.get_trials(deepcopy=False)[trial.number]
         if step not in frozen.intermediate_values:  # a driver that was killed may have noted it
             trial.report(value, step)
-        return trial.should_prune()
+        return bool(trial.should_prune())  # of NumPy, which JSON does not know
 
-    def tell(self, trial: optuna.Trial, values: list[float]) -> None:
-        """End a trial that is worth `values`."""
-        self.study.tell(trial, values)
+    def hopeless(self, trial: optuna.Trial, runs: Sequence[Result]) -> bool:
+        """Note what a trial is worth after some of its seeds; return whether to end it."""
+        if not self.plan.pruning or len(runs) == len(self.plan.seeds):
+            return False
+        return self.report(trial, len(runs), self.plan.objectives[0].mean(runs))
 
-    def prune(self, trial: optuna.Trial) -> None:
-        """End a trial early; without a report it counts as worse than all others."""
-        self.study.tell(trial, state=TrialState.PRUNED)
+    def tell(self, trial: optuna.Trial, runs: Sequence[Result], *, early: bool = False) -> None:
+        """End a trial with these results, one a seed; `early` if it was hopeless before its last.
 
-    def fail(self, trial: optuna.Trial) -> None:
-        """End a trial that says nothing about its values."""
-        self.study.tell(trial, state=TrialState.FAIL)
+        Args:
+            trial: To be ended.
+            runs: Contents of result.json, as far as the objectives read them.
+            early: Whether it counts as pruned.
+        """
+        for one in self.plan.objectives:
+            trial.set_user_attr(f"seeds:{one.name}", [one.of(run) for run in runs])
+        if early:
+            self.study.tell(trial, state=TrialState.PRUNED)
+        else:
+            self.study.tell(trial, [one.mean(runs) for one in self.plan.objectives])
+
+    def lose(self, trial: optuna.Trial, error: str, *, diverged: bool = False) -> None:
+        """End a trial that `error` kept from an end.
+
+        One that diverged is the worst there is, which the sampler learns from; a full disk, a lost
+        worker or values that do not go together say nothing about others.
+        """
+        trial.set_user_attr("error", error)
+        self.study.tell(trial, state=TrialState.PRUNED if diverged else TrialState.FAIL)
 
 
 @contextmanager

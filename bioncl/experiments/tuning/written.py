@@ -6,6 +6,7 @@ trials.csv      one row a trial
 summary.txt     for people; summary.json for programs
 study.db        the trials; a search goes on from it
 runs/           result.json of each run
+awake/          of a search of one night: the checkpoints before it, one a seed
 """
 
 from __future__ import annotations
@@ -63,10 +64,12 @@ def provenance(findings: Findings) -> str:
     plan = findings.plan
     share = plan.held.config.data.validation
     names = ", ".join(one.name for one in plan.objectives)
+    what = "" if plan.night is None else f"on the one night after task {plan.night} "
     return (
-        f"Searched around '{plan.held.config.name}' with `bioncl tune` ({plan.choosing.sampler}, "
-        f"{len(findings.trials)} trials of {len(plan.seeds)} seeds from {plan.seeds[0]} on, for "
-        f"{names}) on {100 * share:g} % of the training data, held out; no test data was read."
+        f"Searched {what}around '{plan.held.config.name}' with `bioncl tune` "
+        f"({plan.choosing.sampler}, {len(findings.trials)} trials of {len(plan.seeds)} seeds from "
+        f"{plan.seeds[0]} on, for {names}) on {100 * share:g} % of the training data, held out; "
+        "no test data was read."
     )
 
 
@@ -115,7 +118,10 @@ def trials_csv(findings: Findings) -> str:
 def summary(findings: Findings) -> str:
     """What was found, as text."""
     plan = findings.plan
-    lines = [f"{plan.held.config.name} · {plan.choosing.sampler} · {counted(findings)}"]
+    name = plan.held.config.name
+    if plan.night is not None:
+        name += f", the night after task {plan.night}"
+    lines = [f"{name} · {plan.choosing.sampler} · {counted(findings)}"]
     for trial in findings.best:
         values = [f"{one.what} {trial.values[one.name]:.6g}" for one in plan.objectives]
         lines.append(f"trial {trial.number}: {', '.join(values)} (held-out training data)")

@@ -8,7 +8,7 @@ in place, and hands every layer's spikes to the recorder.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from bioncl.spiking.network import SpikingNetwork
 from bioncl.traces.recorder import Recorder
@@ -36,6 +36,7 @@ class Engine(Protocol):
         """
 
 
+@runtime_checkable
 class Population(Engine, Protocol):
     """An engine that runs many nights side by side."""
 

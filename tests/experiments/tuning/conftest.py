@@ -14,6 +14,12 @@ SPACE = {
     "methods.0.memory": {"low": 10, "high": 60, "int": True},
 }
 
+NIGHT_SPACE = {
+    "sleep.rate": {"low": 50.0, "high": 400.0, "log": True},
+    "sleep.rule.inc": {"low": 1e-3, "high": 0.1, "log": True},
+    "sleep.sees": {"choices": ["current", "all"]},
+}
+
 
 @pytest.fixture
 def tables(settings):
@@ -43,6 +49,39 @@ def plan(tables):
 def space():
     """What those plans vary."""
     return SPACE
+
+
+@pytest.fixture
+def night_plan(tables):
+    """A function that makes a plan of the night after task 2 of 3; words are of `Choosing`."""
+    from bioncl.experiments.tuning.plan import Choosing, make_plan
+
+    def make(space=None, more=None, night=2, **choosing):
+        how = Choosing(**{"seeds": 1} | choosing)
+        return make_plan(tables(**(more or {})), space or NIGHT_SPACE, how, (), night)
+
+    return make
+
+
+@pytest.fixture
+def night_space():
+    """What those plans vary."""
+    return NIGHT_SPACE
+
+
+@pytest.fixture
+def learnt(monkeypatch):
+    """Seeds whose tasks were learnt before a night, in order."""
+    from bioncl.experiments.tuning import evening
+
+    seeds, train_up_to = [], evening.train_up_to
+
+    def counted(config, *words):
+        seeds.append(config.general.seed)
+        return train_up_to(config, *words)
+
+    monkeypatch.setattr(evening, "train_up_to", counted)
+    return seeds
 
 
 @pytest.fixture
