@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -161,9 +161,15 @@ def summarise(
     problems: list[Problem] = []
     for group in groups.values():
         made = _made(group, baseline)
-        same = sum(made.name == other.name for other in problems)
-        problems.append(replace(made, name=f"{made.name} ({same + 1})") if same else made)
+        problems.append(replace(made, name=_name(made, {other.name for other in problems})))
     return Comparison(tuple(problems), tuple(job.seed for job in found[0].jobs))
+
+
+def _name(made: Problem, taken: Set[str]) -> str:
+    """A name of its own: streams of one name are told apart by scenario, or else by number."""
+    numbered = (f"{made.name} ({number})" for number in itertools.count(2))
+    names = itertools.chain([made.name, f"{made.name} ({made.scenario})"], numbered)
+    return next(name for name in names if name not in taken)
 
 
 def _problem(row: Row) -> str:

@@ -69,7 +69,7 @@ def test_runs_that_failed_are_left_out_of_both_sides(made):
 
 
 def test_only_those_that_learn_the_same_are_compared(made):
-    """Holm counts the comparisons of one problem; streams of one name are told apart."""
+    """Holm counts the comparisons of one problem, and streams of one name are told apart."""
     found = summarise(
         *both(
             made("a", LOW),
@@ -81,8 +81,16 @@ def test_only_those_that_learn_the_same_are_compared(made):
     first, second = found.problems
     assert [row.label for row in first.rows] == ["a", "c"]
     assert [row.label for row in second.rows] == ["b", "d"]
-    assert (first.name, second.name) == ("made-up", "made-up (2)")
+    assert (first.name, second.name) == ("made-up", "made-up (class)")
     assert first.against[0].p_holm == first.against[0].p
+
+
+def test_every_problem_has_a_name_of_its_own(made):
+    """By the scenario; by a number where that is the same too."""
+    streams = ({}, {"scenario": "task"}, {"classes": [[0, 1]]}, {"classes": [[2, 3]]})
+    found = summarise(*both(*(made(str(i), LOW, stream=s) for i, s in enumerate(streams))))
+    names = [problem.name for problem in found.problems]
+    assert len(set(names)) == len(names)
 
 
 def test_many_comparisons_are_adjusted(made):
