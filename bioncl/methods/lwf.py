@@ -9,8 +9,8 @@ share their outputs, all are old. Nothing is carried from task to task: the old 
 that a task begins with, and is evaluated on each batch.
 
 Where all classes compete, `new_outputs = "zero"` lets the new outputs take part in the softmax,
-with nothing wanted of them. On the new data this works against the labels; it comes nearer to the
-published figures of the class-incremental scenario (Hsu et al. 2018), whose code we have not read.
+with nothing wanted of them, as van de Ven & Tolias 2018 do. On the new data this works against the
+labels.
 """
 
 from __future__ import annotations
