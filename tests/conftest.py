@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 
 import pytest
@@ -120,3 +121,11 @@ def command(capfd, monkeypatch):
         return code, *capfd.readouterr()
 
     return call
+
+
+@pytest.fixture
+def heeds_interrupts():
+    """Processes begun meanwhile heed SIGINT, even if the tests run where it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

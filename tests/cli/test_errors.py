@@ -104,6 +104,7 @@ def test_a_reader_that_left_is_no_error():
     assert process.returncode == 1
 
 
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_a_real_interrupt_of_a_real_process_is_130():
     code = (
         "import sys, time, click; from bioncl.cli.errors import run_command\n"

@@ -74,6 +74,7 @@ def test_the_comparison_sees_a_single_bit(trials, tmp_path):
     assert killed_runs.checkpoint_differences(one, other) == ["task-01.safetensors: w"]
 
 
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_ctrl_c_gives_130_and_the_command_that_goes_on(tmp_path):
     """The printed command is run as it stands, and ends as an undisturbed run does."""
     settings = tmp_path / "my settings.toml"
