@@ -10,7 +10,8 @@ that a task begins with, and is evaluated on each batch.
 
 Where all classes compete, `new_outputs = "zero"` lets the new outputs take part in the softmax,
 with nothing wanted of them, as van de Ven & Tolias 2018 do. On the new data this works against the
-labels.
+labels. `over_outputs = "mean"` divides the distillation of a group by the number of outputs that
+compete in it, as the first release of their code did.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class LwF(Method):
             (van de Ven & Tolias 2018).
         new_outputs: Of the class-incremental scenario: "apart" distils old outputs among
             themselves, "zero" asks that new ones have no probability beside them.
+        over_outputs: "sum", as cross-entropy is defined, or "mean", which divides it by the number
+            of outputs (van de Ven & Tolias 2018).
         warm_up: Epochs of each later task in which the head alone learns; they are the first of
             train.epochs.
     """
@@ -54,6 +57,7 @@ class LwF(Method):
     temperature: Annotated[float, Gt(0)] = 2.0
     weighting: Literal["fixed", "1/t"] = "fixed"
     new_outputs: Literal["apart", "zero"] = "apart"
+    over_outputs: Literal["sum", "mean"] = "sum"
     warm_up: Annotated[int, Ge(0)] = 0
     old: Backbone | None = field(default=None, init=False, repr=False)
     groups: list[list[int]] = field(default_factory=list, init=False, repr=False)
@@ -81,12 +85,18 @@ class LwF(Method):
             wanted[:, self.silent] = BLOCKED
         learner.model.use_task(None)
         logits = learner.model(batch.x)
-        parts = [distillation(logits[:, g], wanted[:, g], self.temperature) for g in self.groups]
+        parts = [
+            distillation(logits[:, g], wanted[:, g], self.temperature) / self._divisor(g)
+            for g in self.groups
+        ]
         kept = self.strength * torch.stack(parts).sum()
         if self.weighting == "fixed":
             return kept
         old_share = 1 - 1 / (learner.task.index + 1)  # the loop has added one whole CE already
         return old_share * (kept / len(parts) - learner.loss(batch))
+
+    def _divisor(self, group: list[int]) -> int:
+        return len(group) if self.over_outputs == "mean" else 1
 
     def adjust_gradient(self, learner: Learner, batch: Batch) -> None:
         """Let the head alone learn in the first epochs of a task."""

@@ -155,6 +155,21 @@ def test_new_outputs_may_be_asked_to_stay_silent():
     assert method.extra_loss(learner, batch).item() == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("scenario", "new_outputs", "competing"),
+    [("task", "apart", 2), ("domain", "apart", 2), ("class", "apart", 2), ("class", "zero", 4)],
+)
+def test_mean_over_outputs_divides_by_those_that_compete(scenario, new_outputs, competing):
+    """New outputs count where they take part in the softmax."""
+    summed, mean = (LwF(new_outputs=new_outputs, over_outputs=over) for over in ("sum", "mean"))
+    learner, batch = at_second_task(summed, blobs(scenario))
+    mean.before_task(learner, learner.task)
+    learner.set_vector(learner.vector() + 0.1)
+    whole, shared = (method.extra_loss(learner, batch).item() for method in (summed, mean))
+    assert whole > 1e-3
+    assert shared == pytest.approx(whole / competing, rel=1e-5)
+
+
 @pytest.mark.parametrize("scenario", ["task", "domain"])
 def test_equal_shares_of_all_tasks(scenario):
     """With "1/t", at t = 3: a third of the loss, two thirds of the mean distillation."""
