@@ -11,6 +11,8 @@ least of all rounds. All begin with the same weights.
     plain loader     a loop as most people write it, over DataLoader(TensorDataset(x, y))
     plain slices     the same over slices of the tensors
     bioncl           train_task and scores, as a run calls them
+    bare sums        GEM's matrix products alone, written out without autograd, and bioncl's solver:
+                     what any GEM on dense matrices has to pay
     Avalanche        its own SplitMNIST benchmark, whose images are made tensors one by one
     Avalanche fast   Avalanche over tensors that are ready, as fast as it gets
 
@@ -57,7 +59,7 @@ from bioncl.learning.learner import Learner
 from bioncl.learning.loop import train_task
 from bioncl.learning.method import Method, Together
 from bioncl.learning.training import Training
-from bioncl.methods.gem import GEM
+from bioncl.methods.gem import GEM, project
 from bioncl.methods.naive import Naive
 from bioncl.methods.rehearsal import Rehearsal
 from bioncl.models.mlp import MLP, MLPNetwork
@@ -148,6 +150,57 @@ def ours(make: Callable[[], Method], setting: Setting) -> Contestant:
     return lambda i: train_task(learner, methods, tasks[i]), lambda: learner.scores().all
 
 
+def bare_gem(setting: Setting) -> Contestant:
+    """GEM with 256 examples a task as matrix products into rooms laid out before, and nothing else."""
+    layers = [m for m in setting.sequential().requires_grad_(False) if isinstance(m, nn.Linear)]
+    sizes = [size for layer in layers for size in (layer.weight.numel(), layer.bias.numel())]
+    tasks = list(setting.stream.tasks())
+    memories: list[tuple[Tensor, Tensor]] = []
+
+    def gradient(x: Tensor, y: Tensor, out: Tensor) -> None:
+        """The gradient of the mean cross-entropy, into the vector `out`."""
+        rooms = out.split(sizes)
+        inputs = [x.flatten(1)]
+        for layer in layers[:-1]:
+            inputs.append(torch.addmm(layer.bias, inputs[-1], layer.weight.T).relu_())
+        delta = torch.addmm(layers[-1].bias, inputs[-1], layers[-1].weight.T).softmax(1)
+        delta[torch.arange(len(y)), y] -= 1
+        delta /= len(y)
+        for k in reversed(range(len(layers))):
+            torch.mm(delta.T, inputs[k], out=rooms[2 * k].view_as(layers[k].weight))
+            torch.sum(delta, 0, out=rooms[2 * k + 1])
+            if k:
+                delta = (delta @ layers[k].weight).mul_(inputs[k] > 0)
+
+    def learn(index: int) -> None:
+        new, old = torch.empty(sum(sizes)), torch.empty(len(memories), sum(sizes))
+        seen_x, seen_y = [], []
+        for x, y in slices(tasks[index].train, BATCH, True):
+            gradient(x, y, new)
+            for row, (past_x, past_y) in zip(old, memories, strict=True):
+                gradient(past_x, past_y, row)
+            step = project(new, old, 0.5, 1e-3) if memories else new
+            for place, part in enumerate(step.split(sizes)):
+                layer = layers[place // 2]
+                target = layer.bias if place % 2 else layer.weight
+                target.sub_(part.view_as(target), alpha=LR)
+            seen_x, seen_y = [*seen_x, x][-3:], [*seen_y, y][-3:]
+        memories.append((torch.cat(seen_x)[-256:], torch.cat(seen_y)[-256:]))
+
+    def score() -> float:
+        right = total = 0
+        for task in tasks:
+            for x, y in slices(task.test, EVALUATION_BATCH, False):
+                values = x.flatten(1)
+                for layer in layers[:-1]:
+                    values = torch.addmm(layer.bias, values, layer.weight.T).relu_()
+                values = torch.addmm(layers[-1].bias, values, layers[-1].weight.T)
+                right, total = right + int((values.argmax(1) == y).sum()), total + len(y)
+        return right / total
+
+    return learn, score
+
+
 def avalanche(name: str, root: Path | None, setting: Setting) -> Contestant:
     """A method of Avalanche, on SplitMNIST from files in `root`, or on tensors for None."""
     from avalanche.evaluation.metrics import accuracy_metrics
@@ -221,6 +274,7 @@ def contestants(root: Path | None) -> dict[tuple[str, str], Callable[[Setting], 
         ("naive", "plain slices"): partial(plain, slices),
     }
     found["rehearsal", "bioncl mix=loss"] = partial(ours, partial(Rehearsal, memory=1000))
+    found["gem", "bare sums"] = bare_gem
     for method, make in kinds.items():
         found[method, "bioncl"] = partial(ours, make)
         if root is not None:
