@@ -42,7 +42,7 @@ import shutil
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -51,6 +51,7 @@ from typing import Any
 import learning_shares
 import night
 import torch
+from bare_gem import BareGEM
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 from torch.utils.data import DataLoader, TensorDataset
@@ -59,7 +60,7 @@ from bioncl.learning.learner import Learner
 from bioncl.learning.loop import train_task
 from bioncl.learning.method import Method, Together
 from bioncl.learning.training import Training
-from bioncl.methods.gem import GEM, project
+from bioncl.methods.gem import GEM
 from bioncl.methods.naive import Naive
 from bioncl.methods.rehearsal import Rehearsal
 from bioncl.models.mlp import MLP, MLPNetwork
@@ -67,7 +68,7 @@ from bioncl.streams.files import DataPlaces
 from bioncl.streams.labelled.mnist import Mnist
 from bioncl.streams.source import DataSource
 from bioncl.streams.split import Split
-from bioncl.streams.stream import Examples, Stream
+from bioncl.streams.stream import Examples, Stream, Task
 
 LR, BATCH, EVALUATION_BATCH, SEED = 0.1, 128, 2000, 0
 PUBLISHED = {"naive": (18.7, 9.8), "rehearsal": (27.1, 10.1), "gem": (29.0, 8.0)}
@@ -121,7 +122,6 @@ def plain(cut: Cutting, setting: Setting) -> Contestant:
     model = setting.sequential()
     optimizer = torch.optim.SGD(model.parameters(), lr=LR)
     tasks = list(setting.stream.tasks())
-    everything = sum(len(task.test) for task in tasks)
 
     def learn(index: int) -> None:
         for x, y in cut(tasks[index].train, BATCH, True):
@@ -129,15 +129,17 @@ def plain(cut: Cutting, setting: Setting) -> Contestant:
             cross_entropy(model(x), y).backward()
             optimizer.step()
 
-    def score() -> float:
-        right = 0
-        with torch.no_grad():
-            for task in tasks:
-                for x, y in cut(task.test, EVALUATION_BATCH, False):
-                    right += int((model(x).argmax(1) == y).sum())
-        return right / everything
+    return learn, lambda: right_share(model, tasks, cut)
 
-    return learn, score
+
+def right_share(model: nn.Module, tasks: Sequence[Task], cut: Cutting) -> float:
+    """The share of all test data that `model` gets right."""
+    right = 0
+    with torch.no_grad():
+        for task in tasks:
+            for x, y in cut(task.test, EVALUATION_BATCH, False):
+                right += int((model(x).argmax(1) == y).sum())
+    return right / sum(len(task.test) for task in tasks)
 
 
 def ours(make: Callable[[], Method], setting: Setting) -> Contestant:
@@ -151,54 +153,15 @@ def ours(make: Callable[[], Method], setting: Setting) -> Contestant:
 
 
 def bare_gem(setting: Setting) -> Contestant:
-    """GEM with 256 examples a task as matrix products into rooms laid out before, and nothing else."""
-    layers = [m for m in setting.sequential().requires_grad_(False) if isinstance(m, nn.Linear)]
-    sizes = [size for layer in layers for size in (layer.weight.numel(), layer.bias.numel())]
+    """GEM's sums and nothing else."""
+    model = setting.sequential()
+    sums = BareGEM([m for m in model if isinstance(m, nn.Linear)], memory=256, margin=0.5, lr=LR)
     tasks = list(setting.stream.tasks())
-    memories: list[tuple[Tensor, Tensor]] = []
-
-    def gradient(x: Tensor, y: Tensor, out: Tensor) -> None:
-        """The gradient of the mean cross-entropy, into the vector `out`."""
-        rooms = out.split(sizes)
-        inputs = [x.flatten(1)]
-        for layer in layers[:-1]:
-            inputs.append(torch.addmm(layer.bias, inputs[-1], layer.weight.T).relu_())
-        delta = torch.addmm(layers[-1].bias, inputs[-1], layers[-1].weight.T).softmax(1)
-        delta[torch.arange(len(y)), y] -= 1
-        delta /= len(y)
-        for k in reversed(range(len(layers))):
-            torch.mm(delta.T, inputs[k], out=rooms[2 * k].view_as(layers[k].weight))
-            torch.sum(delta, 0, out=rooms[2 * k + 1])
-            if k:
-                delta = (delta @ layers[k].weight).mul_(inputs[k] > 0)
 
     def learn(index: int) -> None:
-        new, old = torch.empty(sum(sizes)), torch.empty(len(memories), sum(sizes))
-        seen_x, seen_y = [], []
-        for x, y in slices(tasks[index].train, BATCH, True):
-            gradient(x, y, new)
-            for row, (past_x, past_y) in zip(old, memories, strict=True):
-                gradient(past_x, past_y, row)
-            step = project(new, old, 0.5, 1e-3) if memories else new
-            for place, part in enumerate(step.split(sizes)):
-                layer = layers[place // 2]
-                target = layer.bias if place % 2 else layer.weight
-                target.sub_(part.view_as(target), alpha=LR)
-            seen_x, seen_y = [*seen_x, x][-3:], [*seen_y, y][-3:]
-        memories.append((torch.cat(seen_x)[-256:], torch.cat(seen_y)[-256:]))
+        sums.learn(slices(tasks[index].train, BATCH, True))
 
-    def score() -> float:
-        right = total = 0
-        for task in tasks:
-            for x, y in slices(task.test, EVALUATION_BATCH, False):
-                values = x.flatten(1)
-                for layer in layers[:-1]:
-                    values = torch.addmm(layer.bias, values, layer.weight.T).relu_()
-                values = torch.addmm(layers[-1].bias, values, layers[-1].weight.T)
-                right, total = right + int((values.argmax(1) == y).sum()), total + len(y)
-        return right / total
-
-    return learn, score
+    return learn, lambda: right_share(model, tasks, slices)
 
 
 def avalanche(name: str, root: Path | None, setting: Setting) -> Contestant:

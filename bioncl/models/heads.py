@@ -18,6 +18,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 
 from bioncl.errors import SettingsError, describe
 
@@ -145,9 +146,17 @@ class BlockHead(Head):
 
     def place(self, features: Tensor, chosen: Sequence[int]) -> Tensor:
         """Logits [n, outputs]: the `chosen` blocks in their places, −1e11 elsewhere."""
+        parts = [self.blocks[index](features) for index in chosen]
+        outputs = [output for index in chosen for output in self.groups[index]]
+        before = outputs[0] if outputs else 0
+        after = self.outputs - before - len(outputs)
+        if parts and outputs == list(range(before, before + len(outputs))):
+            # Side by side, as they mostly are: filling up is quicker than scattering.
+            together = parts[0] if len(parts) == 1 else torch.cat(parts, 1)
+            return pad(together, (before, after), value=BLOCKED)
         logits = features.new_full((len(features), self.outputs), BLOCKED)
-        for index in chosen:
-            logits[:, self.groups[index]] = self.blocks[index](features)
+        for index, part in zip(chosen, parts, strict=True):
+            logits[:, self.groups[index]] = part
         return logits
 
     def weight(self) -> Tensor:

@@ -11,6 +11,7 @@ from bioncl.models.heads import BLOCKED
 from bioncl.models.mlp import MLP
 
 GROUPS = ((0, 3), (1, 4), (2, 5))  # not in a row, so that a mix-up of places shows
+ROWS = ((0, 1), (2, 3), (4, 5))
 MULTI = ["masked", "per-task", "growing"]
 
 
@@ -87,6 +88,28 @@ def test_growing_keeps_old_logits_and_blocks_what_is_to_come():
     assert torch.equal(second[:, [0, 3]], first[:, [0, 3]])
     assert (second[:, [2, 5]] == BLOCKED).all()
     assert (second[:, [1, 4]] > BLOCKED).all()
+
+
+@pytest.mark.parametrize("head", ["per-task", "growing"])
+@pytest.mark.parametrize("started", [1, 2, 3])
+def test_blocks_side_by_side_give_what_scattered_ones_give(head, started):
+    """The same blocks in other places: the same logits there, and the same gradients."""
+    row, scattered = (network(head, started, groups, initial="he") for groups in (ROWS, GROUPS))
+    scattered.load_state_dict(row.state_dict())
+    if head == "per-task":
+        row.use_task(started - 1)
+        scattered.use_task(started - 1)
+    to_row = [output for group in GROUPS for output in group]
+    assert torch.equal(row(inputs()), scattered(inputs())[:, to_row])
+    for model, groups in ((row, ROWS), (scattered, GROUPS)):
+        labels = torch.tensor(groups[started - 1])[torch.arange(5) % 2]
+        weight = model.head.blocks[started - 1].weight
+        cross_entropy(model(inputs()).double(), labels).backward()
+        assert weight.grad.any()
+    for a, b in zip(row.parameters(), scattered.parameters(), strict=True):
+        assert (a.grad is None) == (b.grad is None)
+        if a.grad is not None:
+            torch.testing.assert_close(a.grad, b.grad, rtol=1e-6, atol=1e-7)
 
 
 def test_growing_has_no_rows_before_the_first_task():
