@@ -9,7 +9,6 @@ which is the vector nearest to g with ⟨g̃, r⟩ ≥ 0: GEM with one constrain
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
@@ -19,13 +18,12 @@ from torch import Tensor
 
 from bioncl.learning.learner import Learner
 from bioncl.learning.memory import RingMemory
-from bioncl.learning.method import Method
-from bioncl.learning.mixing import only
+from bioncl.learning.storing import StoringAsLearnt
 from bioncl.streams.stream import Batch, Task
 
 
 @dataclass
-class AGEM(Method):
+class AGEM(StoringAsLearnt[RingMemory]):
     """Projection of the gradient along that of old examples.
 
     Attributes:
@@ -37,14 +35,11 @@ class AGEM(Method):
 
     per_class: Annotated[int, Ge(1)] = 25
     reference_batch: Annotated[int, Ge(1)] = 256
-    store: RingMemory | None = field(default=None, init=False, repr=False)
     old: Batch | None = field(default=None, init=False, repr=False)
 
     def before_task(self, learner: Learner, task: Task) -> None:
         """Lay out the examples of old tasks, which stay as they are during this one."""
-        if self.store is None:
-            self.store = self._empty()
-        self.old = self.store.before(task.index)
+        self.old = self.opened(learner).before(task.index)
 
     def adjust_gradient(self, learner: Learner, batch: Batch) -> None:
         """Project the gradient if it would raise the loss of the old examples drawn."""
@@ -62,22 +57,8 @@ class AGEM(Method):
         tasks = old.task[chosen] if isinstance(old.task, Tensor) else old.task
         return Batch(old.x[chosen], old.y[chosen], tasks).to(learner.device)
 
-    def after_step(self, learner: Learner, batch: Batch) -> None:
-        """Take in the examples of this task, once each."""
-        if self.store is not None and learner.epoch == 0:
-            self.store.add(only(batch, learner.task.index), learner.generator)
-
-    def state(self) -> dict[str, Tensor]:
-        """See `Method`."""
-        return self.store.state() if self.store is not None else {}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """See `Method`."""
-        if state:
-            self.store = self._empty()
-            self.store.load_state(state)
-
-    def _empty(self) -> RingMemory:
+    def new_store(self, outputs: int) -> RingMemory:
+        """See `Storing`."""
         return RingMemory(self.per_class, by="task-class")
 
 

@@ -7,22 +7,20 @@ than its memory alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
 from annotated_types import Ge
-from torch import Tensor
 
 from bioncl.learning.balanced import BalancedMemory
 from bioncl.learning.learner import Learner
-from bioncl.learning.method import Method
+from bioncl.learning.storing import Storing
 from bioncl.streams.stream import Batch, Examples, Task
 
 
 @dataclass
-class GDumb(Method):
+class GDumb(Storing[BalancedMemory]):
     """A new network trained on a greedy, class-balanced memory.
 
     Attributes:
@@ -35,30 +33,19 @@ class GDumb(Method):
 
     memory: Annotated[int, Ge(1)] = 500
     when: Literal["each", "last"] = "each"
-    store: BalancedMemory | None = field(default=None, init=False, repr=False)
 
     def before_task(self, learner: Learner, task: Task) -> None:
         """Store some of the task, and start afresh on the memory alone."""
-        if self.store is None:
-            self.store = self._empty()
+        store = self.opened(learner)
         order = torch.randperm(len(task.train), generator=learner.generator)
         offered = task.train.select(order)
-        self.store.add(Batch(offered.x, offered.y, task.index), learner.generator)
+        store.add(Batch(offered.x, offered.y, task.index), learner.generator)
         learner.replace_model()
         trains = self.when == "each" or task.index == len(learner.stream) - 1
-        held = self.store.examples()
+        held = store.examples()
         learner.data = held if trains else Examples(held.x[:0], held.y[:0])
-        learner.data_tasks = self.store.tasks()[: len(learner.data)]
+        learner.data_tasks = store.tasks()[: len(learner.data)]
 
-    def state(self) -> dict[str, Tensor]:
-        """See `Method`."""
-        return self.store.state() if self.store is not None else {}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """See `Method`."""
-        if state:
-            self.store = self._empty()
-            self.store.load_state(state)
-
-    def _empty(self) -> BalancedMemory:
+    def new_store(self, outputs: int) -> BalancedMemory:
+        """See `Storing`."""
         return BalancedMemory(self.memory, within="first")

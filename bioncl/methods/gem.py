@@ -12,7 +12,6 @@ the network: the gradients enter by their products alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
@@ -25,13 +24,13 @@ from torch import Tensor
 
 from bioncl.learning.learner import Learner
 from bioncl.learning.memory import RingMemory, tasks_of
-from bioncl.learning.method import Method
-from bioncl.learning.mixing import append, only
+from bioncl.learning.mixing import append
+from bioncl.learning.storing import StoringAsLearnt
 from bioncl.streams.stream import Batch, Task
 
 
 @dataclass
-class GEM(Method):
+class GEM(StoringAsLearnt[RingMemory]):
     """Projection of the gradient onto what harms no old task.
 
     Attributes:
@@ -49,14 +48,11 @@ class GEM(Method):
     margin: Annotated[float, Ge(0)] = 0.5
     ridge: Annotated[float, Ge(0)] = 1e-3
     mix_memory: bool = False
-    store: RingMemory | None = field(default=None, init=False, repr=False)
     memories: list[Batch] = field(default_factory=list, init=False, repr=False)
 
     def before_task(self, learner: Learner, task: Task) -> None:
         """Lay out the memories of old tasks, which stay as they are during this one."""
-        if self.store is None:
-            self.store = self._empty()
-        old = self.store.before(task.index)
+        old = self.opened(learner).before(task.index)
         tasks = tasks_of(old)
         self.memories = []
         for index in tasks.unique().tolist():
@@ -75,22 +71,8 @@ class GEM(Method):
         if projected is not gradient:
             learner.set_gradient(projected)
 
-    def after_step(self, learner: Learner, batch: Batch) -> None:
-        """Take in the examples of this task, once each."""
-        if self.store is not None and learner.epoch == 0:
-            self.store.add(only(batch, learner.task.index), learner.generator)
-
-    def state(self) -> dict[str, Tensor]:
-        """See `Method`."""
-        return self.store.state() if self.store is not None else {}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """See `Method`."""
-        if state:
-            self.store = self._empty()
-            self.store.load_state(state)
-
-    def _empty(self) -> RingMemory:
+    def new_store(self, outputs: int) -> RingMemory:
+        """See `Storing`."""
         return RingMemory(self.memory, by="task")
 
 

@@ -12,7 +12,7 @@ Training itself is whatever the settings say; the paper trains as stable SGD doe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
@@ -23,15 +23,14 @@ from torch import Tensor
 from bioncl.errors import DivergedError, UnsupportedError, describe
 from bioncl.learning.learner import Learner
 from bioncl.learning.memory import RingMemory, tasks_of
-from bioncl.learning.method import Method
-from bioncl.learning.mixing import only
+from bioncl.learning.storing import StoringAsLearnt
 from bioncl.models.backbone import Backbone
 from bioncl.models.normalisation import batch_statistics, measure_statistics
 from bioncl.streams.stream import Batch, Task
 
 
 @dataclass
-class MCSGD(Method):
+class MCSGD(StoringAsLearnt[RingMemory]):
     """Descent on the loss along two lines, after each task.
 
     Attributes:
@@ -53,7 +52,6 @@ class MCSGD(Method):
     batch_size: Annotated[int, Ge(1)] = 64
     lr: Annotated[float, Gt(0)] = 0.01
     momentum: Annotated[float, Interval(ge=0, lt=1)] = 0.8
-    store: RingMemory | None = field(default=None, init=False, repr=False)
     begun: Tensor | None = field(default=None, init=False, repr=False)
     network: Backbone | None = field(default=None, init=False, repr=False)
 
@@ -63,8 +61,7 @@ class MCSGD(Method):
         Raises:
             UnsupportedError: Another method has put a new network in place.
         """
-        if self.store is None:
-            self.store = self._empty()
+        self.opened(learner)
         self.check_network(learner)
         self.network, self.begun = learner.model, learner.vector()
 
@@ -73,11 +70,6 @@ class MCSGD(Method):
         if self.network is not None and self.network is not learner.model:
             what = "mc-sgd joins the solutions of one network, but another method replaced it"
             raise UnsupportedError(describe(what, hint="Leave mc-sgd or the other method out."))
-
-    def after_step(self, learner: Learner, batch: Batch) -> None:
-        """Take in the examples of this task, once each."""
-        if self.store is not None and learner.epoch == 0:
-            self.store.add(only(batch, learner.task.index), learner.generator)
 
     def after_task(self, learner: Learner, task: Task) -> None:
         """Go to the solution that both lines lead to.
@@ -144,17 +136,8 @@ class MCSGD(Method):
         chosen = torch.randperm(len(past), generator=learner.generator)[: self.batch_size]
         return Batch(past.x[chosen], past.y[chosen], tasks_of(past)[chosen])
 
-    def state(self) -> dict[str, Tensor]:
-        """See `Method`; w̄ is the learner's network."""
-        return self.store.state() if self.store is not None else {}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """See `Method`."""
-        if state:
-            self.store = self._empty()
-            self.store.load_state(state)
-
-    def _empty(self) -> RingMemory:
+    def new_store(self, outputs: int) -> RingMemory:
+        """See `Storing`."""
         return RingMemory(self.per_class, by="task-class")
 
 

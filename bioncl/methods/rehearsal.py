@@ -14,8 +14,7 @@ al. 2018 is mix = "append", repeated, with policy = "class-balanced"; the rehear
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 import torch
@@ -26,13 +25,13 @@ from bioncl.errors import SettingsError, describe
 from bioncl.learning.balanced import BalancedMemory
 from bioncl.learning.learner import Learner
 from bioncl.learning.memory import Memory, ReservoirMemory, RingMemory
-from bioncl.learning.method import Method
-from bioncl.learning.mixing import append, only
+from bioncl.learning.mixing import append
+from bioncl.learning.storing import StoringAsLearnt
 from bioncl.streams.stream import Batch, Stream, Task, joined
 
 
 @dataclass
-class Rehearsal(Method):
+class Rehearsal(StoringAsLearnt[Memory]):
     """Replay of stored examples.
 
     Attributes:
@@ -59,7 +58,6 @@ class Rehearsal(Method):
     repeat: bool = False
     fraction: Annotated[float, Interval(ge=0, le=1)] = 0.0
     round_to: Annotated[int, Ge(1)] = 1
-    store: Memory | None = field(default=None, init=False, repr=False)
 
     @property
     def reads_past(self) -> bool:
@@ -80,8 +78,8 @@ class Rehearsal(Method):
 
     def before_task(self, learner: Learner, task: Task) -> None:
         """Make the memory when the first task begins; append old examples if asked to."""
-        if self.store is None and not self.fraction:
-            self.store = self._empty(learner.stream.outputs)
+        if not self.fraction:
+            self.opened(learner)
         if self.mix == "append" and task.index > 0:
             append(learner, self.old(learner), repeat=self.repeat)
 
@@ -106,22 +104,8 @@ class Rehearsal(Method):
         drawn = self.store.draw(self.batch or len(batch), learner.generator)
         return self.weight * learner.loss(drawn.to(learner.device))
 
-    def after_step(self, learner: Learner, batch: Batch) -> None:
-        """Offer this task's examples to the memory, once each."""
-        if self.store is not None and learner.epoch == 0:
-            self.store.add(only(batch, learner.task.index), learner.generator)
-
-    def state(self) -> dict[str, Tensor]:
-        """See `Method`."""
-        return self.store.state() if self.store is not None else {}
-
-    def load_state(self, state: Mapping[str, Tensor]) -> None:
-        """See `Method`."""
-        if state:
-            self.store = self._empty(1)
-            self.store.load_state(state)
-
-    def _empty(self, outputs: int) -> Memory:
+    def new_store(self, outputs: int) -> Memory:
+        """See `Storing`."""
         if self.policy == "reservoir":
             return ReservoirMemory(self.memory)
         if self.policy == "ring":
