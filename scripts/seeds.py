@@ -8,6 +8,7 @@ Usage: seeds.py [--seeds 5] [--out runs/seeds] [--set KEY=VALUE]... SETTINGS...
 from __future__ import annotations
 
 import statistics
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -23,19 +24,25 @@ from bioncl.cli.settings_options import parse_sets, set_option
 @set_option
 def main(settings: tuple[str, ...], seeds: int, out: Path, sets: tuple[str, ...]) -> None:
     """Run SETTINGS with several seeds and print a table."""
-    overrides = [("checkpoints", "last"), *parse_sets(sets)]
-    label = "-".join(part.replace("/", "_") for part in sets)
     for name in settings:
-        found = []
-        for seed in range(seeds):
-            folder = out / "-".join(filter(None, [Path(name).stem, label])) / f"seed{seed}"
-            again = (folder / "settings.json").exists()
-            result = bioncl.run(name, seed=seed, out=folder, resume=again, overrides=overrides)
-            found.append(100 * result.acc)
+        found = accuracies(name, seeds, out, sets)
         spread = statistics.stdev(found) if len(found) > 1 else 0.0
         each = " ".join(f"{value:.1f}" for value in found)
         mean = statistics.mean(found)
         click.echo(f"{name:36} {mean:6.2f} ± {spread:.2f}   ({each})   {' '.join(sets)}")
+
+
+def accuracies(name: str, seeds: int, out: Path, sets: Sequence[str]) -> list[float]:
+    """Final accuracy in per cent of each seed; finished runs in `out` are read, not run again."""
+    overrides = [("checkpoints", "last"), *parse_sets(tuple(sets))]
+    label = "-".join(part.replace("/", "_") for part in sets)
+    found = []
+    for seed in range(seeds):
+        folder = out / "-".join(filter(None, [Path(name).stem, label])) / f"seed{seed}"
+        again = (folder / "settings.json").exists()
+        result = bioncl.run(name, seed=seed, out=folder, resume=again, overrides=overrides)
+        found.append(100 * result.acc)
+    return found
 
 
 if __name__ == "__main__":
