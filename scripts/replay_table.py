@@ -66,9 +66,8 @@ EARLY = 500
 @click.option("--json", "record", type=click.Path(path_type=Path), help="Also write all numbers.")
 def main(settings: str, seeds: int, out: Path, record: Path | None) -> None:
     """Run SETTINGS with several seeds and print what the nights replayed and changed."""
-    found = [
-        of_seed(settings, seed, out / Path(settings).stem / f"seed{seed}") for seed in range(seeds)
-    ]
+    folder = out / Path(settings).name.removesuffix(".toml")
+    found = [of_seed(settings, seed, folder / f"seed{seed}") for seed in range(seeds)]
     for layer in found[0]:
         click.echo(f"\n{layer}")
         for text, measure in MEASURES.items():

@@ -35,10 +35,11 @@ def main(settings: tuple[str, ...], seeds: int, out: Path, sets: tuple[str, ...]
 def accuracies(name: str, seeds: int, out: Path, sets: Sequence[str]) -> list[float]:
     """Final accuracy in per cent of each seed; finished runs in `out` are read, not run again."""
     overrides = [("checkpoints", "last"), *parse_sets(tuple(sets))]
-    label = "-".join(part.replace("/", "_") for part in sets)
+    stem = Path(name).name.removesuffix(".toml")  # a name may end in a number with a dot
+    label = "-".join([stem, *(part.replace("/", "_") for part in sets)])
     found = []
     for seed in range(seeds):
-        folder = out / "-".join(filter(None, [Path(name).stem, label])) / f"seed{seed}"
+        folder = out / label / f"seed{seed}"
         again = (folder / "settings.json").exists()
         result = bioncl.run(name, seed=seed, out=folder, resume=again, overrides=overrides)
         found.append(100 * result.acc)

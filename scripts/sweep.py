@@ -71,7 +71,7 @@ def parsed(sweep: str) -> tuple[str, str, list[str]]:
 def final_row(name: str, seed: int, overrides: list[tuple[str, Any]], out: Path) -> list[float]:
     """Accuracies of all tasks after the last, of one run."""
     told = "-".join(f"{key}={value}" for key, value in overrides[2:]).replace("/", "_")
-    folder = out / "-".join(filter(None, [Path(name).stem, told])) / f"seed{seed}"
+    folder = out / f"{Path(name).name.removesuffix('.toml')}-{told}" / f"seed{seed}"
     again = (folder / "settings.json").exists()
     result = bioncl.run(name, seed=seed, out=folder, resume=again, overrides=overrides)
     return list(result.accuracy[-1])
