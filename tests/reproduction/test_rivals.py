@@ -43,6 +43,7 @@ def test_synaptic_intelligence_keeps_permuted_images() -> None:
 
 
 def test_sleep_adds_to_icarl() -> None:
-    """Published for 100 exemplars: 65.5 to 78.1; here lower, with a larger gain."""
+    """Published for 100 exemplars: 65.5 to 78.1."""
     awake, asleep = (accuracy(f"tadros2022-mnist-icarl-100{night}") for night in ("", "-src"))
-    assert asleep >= awake + 10
+    assert 60 <= awake <= 72
+    assert asleep >= awake + 5
