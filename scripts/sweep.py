@@ -6,7 +6,8 @@ value reaches, and the best accuracy on the old tasks among points whose accurac
 reaches `--target` (interpolated along the Pareto front). Use a validation split for choosing:
 `--set data.validation=0.1 --set data.evaluate_on=validation`.
 
-Runs keep their folders, so a stopped call goes on where it was.
+A value with which a seed's training diverges is left out, and named. Runs keep their folders, so a
+stopped call goes on where it was.
 
 Usage: sweep.py --target 0.94 --out runs/sweep SETTINGS:KEY=V1,V2,... [SETTINGS:KEY=...]...
 """
@@ -24,6 +25,7 @@ import click
 import bioncl
 from bioncl.atomic import write_text
 from bioncl.cli.settings_options import parse_sets, set_option
+from bioncl.errors import DivergedError
 from bioncl.experiments.comparison.fair import FairMeasures, fair_measures, source_and_target
 
 
@@ -47,14 +49,12 @@ def main(
     found: dict[str, Any] = {}
     for sweep in sweeps:
         name, key, values = parsed(sweep)
-        points = {
-            value: [final_row(name, seed, [*overrides, *parse_sets((f"{key}={value}",))], out)
-                    for seed in range(seeds)]
-            for value in values
-        }  # fmt: skip
+        points, diverged = points_of(name, key, values, seeds, overrides, out)
         measures = fair_measures(list(points.values()), target)
-        found[name] = {"key": key, "points": points, **vars(measures)}
+        found[name] = {"key": key, "points": points, "diverged": diverged, **vars(measures)}
         click.echo(table(name, key, points, measures, target))
+        if diverged:
+            click.echo(f"left out, since training diverged: {', '.join(diverged)}\n")
     if record is not None:
         write_text(record, json.dumps({"target": target, "sets": sets, "sweeps": found}, indent=1))
 
@@ -66,6 +66,28 @@ def parsed(sweep: str) -> tuple[str, str, list[str]]:
     if not (name and key and values):
         raise click.UsageError(f"A sweep is SETTINGS:KEY=V1,V2,..., got {sweep!r}.")
     return name, key, values.split(",")
+
+
+def points_of(
+    name: str,
+    key: str,
+    values: list[str],
+    seeds: int,
+    overrides: list[tuple[str, Any]],
+    out: Path,
+) -> tuple[dict[str, list[list[float]]], list[str]]:
+    """The last accuracies of every seed, by value; and the values with which a seed diverged."""
+    points: dict[str, list[list[float]]] = {}
+    diverged = []
+    for value in values:
+        changes = [*overrides, *parse_sets((f"{key}={value}",))]
+        try:
+            points[value] = [final_row(name, seed, changes, out) for seed in range(seeds)]
+        except DivergedError:
+            diverged.append(value)
+    if not points:
+        raise click.ClickException(f"{name} diverged with every value of {key}.")
+    return points, diverged
 
 
 def final_row(name: str, seed: int, overrides: list[tuple[str, Any]], out: Path) -> list[float]:
