@@ -11,7 +11,7 @@ that a task begins with, and is evaluated on each batch.
 Where all classes compete, `new_outputs = "zero"` lets the new outputs take part in the softmax,
 with nothing wanted of them, as van de Ven & Tolias 2018 do. On the new data this works against the
 labels. `over_outputs = "mean"` divides the distillation of a group by the number of outputs that
-compete in it, as the first release of their code did.
+compete in it, as an early version of their code did.
 """
 
 from __future__ import annotations

@@ -74,6 +74,7 @@ def test_a_memory_is_opened_once_and_comes_back_from_its_state():
     method, again = Keeping(), Keeping()
     learner = learnt(method)
     assert method.opened(learner) is method.store
+    assert len(method.state()["examples.x"]) == 40
     again.load_state(method.state())
     assert again.opened(learner) is again.store
     assert all(torch.equal(again.state()[k], v) for k, v in method.state().items())
