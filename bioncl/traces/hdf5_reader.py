@@ -65,7 +65,9 @@ def open_trace(path: Path | str) -> Trace:
 
 def _open(path: Path) -> Trace:
     if not path.is_file():
-        raise TraceError(describe(f"There is no trace {path}", hint="Check the path."))
+        inside = path / "trace.h5"
+        hint = f"It is a folder; open {inside} in it." if inside.is_file() else "Check the path."
+        raise TraceError(describe(f"There is no trace {path}", hint=hint))
     with reading(path):
         file = h5py.File(path, "r", locking=False)
         try:

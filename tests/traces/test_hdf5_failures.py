@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +53,18 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "trace.h5.part").touch()
     with pytest.raises(TraceError, match=r"unfinished night .*trace\.h5\.part"):
         open_trace(tmp_path / "trace.h5")
+
+
+def test_the_folder_of_a_run_is_no_trace_but_the_error_names_the_one_in_it(
+    tmp_path: Path,
+) -> None:
+    """What a user types first is the folder given to --out."""
+    (tmp_path / "trace.h5").touch()
+    with pytest.raises(TraceError, match=re.escape(f"open {tmp_path / 'trace.h5'} in it")):
+        open_trace(tmp_path)
+    (tmp_path / "trace.h5").unlink()
+    with pytest.raises(TraceError, match="Check the path"):
+        open_trace(tmp_path)
 
 
 def test_a_foreign_file_is_refused(tmp_path: Path) -> None:
