@@ -40,6 +40,8 @@ class Pull:
         Parameters without a gradient, such as the heads of other tasks, stay without: the loss
         does not move them.
         """
+        if factor == 0:
+            return
         for name, p in learning(model).items():
             if name in self.importance and p.grad is not None:
                 distance = p.detach() - self.anchor[name]

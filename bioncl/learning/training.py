@@ -55,7 +55,7 @@ class Training:
         parameters = [p for p in model.parameters() if p.requires_grad]
         lr = self.lr_of(task)
         if self.optimizer == "adam":
-            return torch.optim.Adam(parameters, lr=lr, weight_decay=self.weight_decay, foreach=True)
+            return torch.optim.Adam(parameters, lr=lr, weight_decay=self.weight_decay, fused=True)
         decay, momentum = self.weight_decay, self.momentum
         return torch.optim.SGD(
             parameters, lr=lr, momentum=momentum, weight_decay=decay, foreach=True

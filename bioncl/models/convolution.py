@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from bioncl.errors import SettingsError, UnsupportedError, describe
@@ -77,6 +78,15 @@ class ConvNorm(nn.Module):
         return maps
 
 
+def channels_last(images: Tensor) -> Tensor:
+    """The same images with the channels of a pixel side by side in memory.
+
+    Convolution, BatchNorm, ReLU and pooling pass that order on, and on a CPU a training step
+    is 1.2 to 1.5 times faster in it (benchmarks/memory_layout.py).
+    """
+    return images.to(memory_format=torch.channels_last)
+
+
 class Chain(Backbone):
     """Named parts one after another, then the head."""
 
@@ -94,6 +104,8 @@ class Chain(Backbone):
 
     def forward(self, x: Tensor, entry: str = "input") -> Tensor:
         """See `Backbone`."""
+        if entry == "input":
+            x = channels_last(x)
         for part in list(self.parts)[parts_before(entry, self._names) :]:
             x = part(x)
         logits: Tensor = self.head(x)
@@ -102,6 +114,7 @@ class Chain(Backbone):
     def activations(self, x: Tensor) -> list[Tensor]:
         """See `Backbone`."""
         found = []
+        x = channels_last(x)
         for part in self.parts:
             x = part(x)
             found.append(x)

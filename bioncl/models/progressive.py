@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from bioncl.errors import UnsupportedError, describe
 from bioncl.models.backbone import Backbone, LinearLayer
 from bioncl.models.convnet import ConvPart, LinearPart
-from bioncl.models.convolution import Chain, ConvNorm, convolution
+from bioncl.models.convolution import Chain, ConvNorm, channels_last, convolution
 from bioncl.models.heads import PerTaskHead
 from bioncl.models.initial import linear
 from bioncl.models.mlp import MLPNetwork
@@ -68,7 +68,7 @@ def stages(net: Backbone) -> list[Stage]:
 
 def _stage(part: nn.Module) -> Stage:
     if isinstance(part, ConvPart):
-        return Stage(_same, part.unit, lambda z: part.dropout(part.pool(z.relu())))
+        return Stage(channels_last, part.unit, lambda z: part.dropout(part.pool(z.relu())))
     if isinstance(part, LinearPart):
         return Stage(_flat, part.unit, lambda z: part.dropout(z.relu()))
     if isinstance(part, nn.Flatten):

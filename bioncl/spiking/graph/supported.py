@@ -14,7 +14,7 @@ the same for the layers of this package.
 | Flatten, view, reshape | `Flatten` |
 | addition | several paths into one population |
 | times or plus a number | `Scale`, bias |
-| Dropout, Identity | nothing |
+| Dropout, Identity, contiguous, another memory format | nothing |
 """
 
 from __future__ import annotations
@@ -106,6 +106,26 @@ def relu_module(step: Step, x: Signal, layer: nn.ReLU) -> Signal:
 
 def same(step: Step, x: Signal, layer: nn.Module | None = None) -> Signal:
     """Nothing happens at inference."""
+    return x
+
+
+def laid_out(step: Step, x: Signal, memory_format: Any = None) -> Signal:
+    """Another order in memory: nothing happens to the values."""
+    return x
+
+
+def to(
+    step: Step,
+    x: Signal,
+    kind: Any = None,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    memory_format: Any = None,
+) -> Signal:
+    """`laid_out`; a change of precision or device is not supported."""
+    if any(change is not None for change in (kind, dtype, device)):
+        raise Unsuitable("it changes precision or device; only memory_format may change")
     return x
 
 
@@ -230,7 +250,8 @@ METHODS: dict[str, Handler] = {
     "mul": times,
     "div": divided,
     "size": size,
-    "contiguous": same,
+    "contiguous": laid_out,
+    "to": to,
     "clone": same,
 }
 

@@ -363,6 +363,8 @@ IMAGES = {
     "something other": lambda x: x * x,
     "a part of a tensor": lambda x: x[:, 0],
     "sigmoid": torch.sigmoid,
+    "changes precision": lambda x: x.to(torch.float64),
+    "changes precision or device": lambda x: x.to(device="cpu"),
 }
 
 
@@ -386,6 +388,18 @@ def test_relu_of_what_is_positive_is_no_population() -> None:
     """ReLU twice is one population, unless a negative number stands between."""
     assert len(check(Only(lambda x: x.relu().relu() + 0.5 * x), 3).graph.populations) == 2
     assert len(check(Only(lambda x: (-1 * x.relu()).relu() + x), 3).graph.populations) == 3
+
+
+def test_order_in_memory_changes_nothing() -> None:
+    """As networks choose it for speed, and undo it."""
+    image = trace(Only(lambda x: x.relu()), torch.zeros(1, 2, 6, 6)).graph
+    there_and_back = trace(
+        Only(lambda x: x.to(memory_format=torch.channels_last).relu().contiguous()),
+        torch.zeros(1, 2, 6, 6),
+    ).graph
+    assert str(there_and_back.populations) == str(image.populations)
+    named = lambda x: x.contiguous(memory_format=torch.channels_last).relu()  # noqa: E731
+    assert trace(Only(named), torch.zeros(1, 2, 6, 6)).graph.populations
 
 
 def test_forward_that_depends_on_values() -> None:
