@@ -13,7 +13,8 @@ the largest class. What happens to an example of a full class:
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import insort
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Literal
 
@@ -34,8 +35,8 @@ class BalancedMemory:
         """Start empty."""
         self.capacity, self.within = capacity, within
         self.seen: Counter[Class] = Counter()
-        self.counts: Counter[Class] = Counter()
-        self._held = 0  # the sum of counts
+        self._places: defaultdict[Class, list[int]] = defaultdict(list)  # in ascending order
+        self._held = 0  # places taken
         self._x: Tensor | None = None
         self._y = torch.full((capacity,), -1)
         self._task = torch.zeros(capacity, dtype=torch.long)
@@ -48,14 +49,16 @@ class BalancedMemory:
         """Offer every example of `batch` in turn."""
         chances = torch.rand(len(batch), 2, generator=generator, dtype=torch.float64).tolist()
         written: dict[int, int] = {}
-        classes = zip(tasks_of(batch).tolist(), batch.y.tolist(), strict=True)
+        tasks = tasks_of(batch)
+        classes = zip(tasks.tolist(), batch.y.tolist(), strict=True)
         for i, (which, (chance, pick)) in enumerate(zip(classes, chances, strict=True)):
             place = self._place(which, chance, pick)
             if place is not None:
-                self._task[place], self._y[place] = which
                 written[place] = i
         if written:
-            self._write(list(written), list(written.values()), batch.x)
+            places, chosen = list(written), list(written.values())
+            self._task[places], self._y[places] = tasks[chosen].cpu(), batch.y[chosen].cpu()
+            self._write(places, chosen, batch.x)
 
     def draw(self, count: int, generator: torch.Generator) -> Batch:
         """`count` different examples at random (fewer if fewer are held)."""
@@ -83,8 +86,9 @@ class BalancedMemory:
         """Put back what `state` returned."""
         x, y, task = (state[f"examples.{name}"] for name in ("x", "y", "task"))
         self.seen = Counter({(k, label): count for k, label, count in state["seen"].tolist()})
-        self.counts = Counter(zip(task.tolist(), y.tolist(), strict=True))
-        self._held = len(y)
+        self._places, self._held = defaultdict(list), len(y)
+        for place, which in enumerate(zip(task.tolist(), y.tolist(), strict=True)):
+            self._places[which].append(place)
         self._x, self._y = None, torch.full((self.capacity,), -1)
         self._y[: len(y)], self._task[: len(y)] = y.cpu(), task.cpu()
         if len(y):
@@ -96,33 +100,32 @@ class BalancedMemory:
         if self.capacity == 0:
             return None
         self.seen[which] += 1
+        mine = self._places[which]
         if self._full(which):
-            stays = self.within == "first" or chance >= self.counts[which] / self.seen[which]
-            return None if stays else self._one_of(which, pick)
+            stays = self.within == "first" or chance >= len(mine) / self.seen[which]
+            return None if stays else mine[int(pick * len(mine))]
         if self._held < self.capacity:
             place = self._held
             self._held += 1
         else:
-            largest = max(sorted(self.counts), key=self.counts.__getitem__)
-            place = self._one_of(largest, pick)
-            self.counts[largest] -= 1
-        self.counts[which] += 1
+            largest = self._places[max(sorted(self._places), key=self._count)]
+            place = largest.pop(int(pick * len(largest)))
+        insort(mine, place)
         return place
 
     def _full(self, which: Class) -> bool:
         """Whether the class takes no place from others; see the table above."""
+        count = self._count(which)
         if self.within == "first":
-            return self.counts[which] >= self.capacity / len(self.seen)
+            return count >= self.capacity / len(self.seen)
         if self._held < self.capacity:
             return False
-        lost_one = self.counts[which] < self.seen[which] - 1
-        return lost_one or self.counts[which] == max(self.counts.values())
+        lost_one = count < self.seen[which] - 1
+        return lost_one or count == max(map(len, self._places.values()))
 
-    def _one_of(self, which: Class, pick: float) -> int:
-        """A place that holds the class `which`, chosen by `pick` in 0..1."""
-        task, label = which
-        places = ((self._y == label) & (self._task == task)).nonzero().flatten()
-        return int(places[int(pick * len(places))])
+    def _count(self, which: Class) -> int:
+        """Examples held of a class."""
+        return len(self._places[which])
 
     def _write(self, places: list[int], which: list[int], x: Tensor) -> None:
         """Copy the inputs `which` of `x` to `places`."""
