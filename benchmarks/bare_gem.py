@@ -32,7 +32,7 @@ class BareGEM:
     def learn(self, batches: Iterable[tuple[Tensor, Tensor]]) -> None:
         """One pass over a task, and keep the last of it."""
         new, old = torch.empty(sum(self.sizes)), torch.empty(len(self.memories), sum(self.sizes))
-        seen = []
+        seen: list[tuple[Tensor, Tensor]] = []
         for batch in batches:
             self.gradient(*batch, out=new)
             for row, kept in zip(old, self.memories, strict=True):

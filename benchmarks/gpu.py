@@ -32,7 +32,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from night import SIZES, Regime, busy, machine, published, twin
+from night import machine
+from night_regimes import SIZES, Regime, busy, published
 from torch import Tensor
 
 from bioncl.errors import UnsupportedError
@@ -64,14 +65,14 @@ def timed(run: Callable[[], object]) -> float:
 def single(regime: Regime, dtype: torch.dtype, runs: int) -> dict[str, Any]:
     """One night from CPU to CPU on both engines."""
     chunks = chunked(regime, CHUNK)
-    Cuda().run(twin(regime, dtype), chunks[:1], SilentRecorder())
-    Event(threads=2).run(twin(regime, dtype), chunks[:1], SilentRecorder())
+    Cuda().run(regime.network(dtype), chunks[:1], SilentRecorder())
+    Event(threads=2).run(regime.network(dtype), chunks[:1], SilentRecorder())
     networks: dict[str, SpikingNetwork] = {}
     events = {}
     seconds: dict[str, list[float]] = {"cuda": [], "event": []}
     for _ in range(runs):
         for name, engine in (("cuda", Cuda()), ("event", Event(threads=2))):
-            network, recorder = twin(regime, dtype), MemoryRecorder()
+            network, recorder = regime.network(dtype), MemoryRecorder()
             seconds[name].append(timed(lambda: engine.run(network, chunks, recorder)))  # noqa: B023
             networks[name], events[name] = network, recorder.events()
     apart = [

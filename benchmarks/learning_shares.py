@@ -42,9 +42,14 @@ from bioncl.models.heads import HeadKind
 from bioncl.models.mlp import MLP
 from bioncl.streams.source import DataSource
 from bioncl.streams.split import Split
-from bioncl.streams.stream import Stream
+from bioncl.streams.stream import Scenario, Stream
 
 LR, BATCH, IMAGES, SEED = 0.01, 128, 2000, 0
+TRIED: tuple[tuple[Scenario, HeadKind], ...] = (
+    ("class", "single"),
+    ("task", "per-task"),
+    ("task", "masked"),
+)
 MARK = "other mathematics"
 COMPILED = (
     "bioncl.learning.quantiser.k_means",
@@ -138,7 +143,7 @@ def learnable(name: str, hidden: tuple[int, ...]) -> tuple[Learner, Together]:
         InputError: None does.
     """
     refusal = InputError("no scenario was tried")
-    for scenario, head in (("class", "single"), ("task", "per-task"), ("task", "masked")):
+    for scenario, head in TRIED:
         learner = fresh(small(Split(scenario=scenario)), hidden, head)
         methods = Together([METHODS.load(name)(**SMALLER.get(name, {}))])
         try:

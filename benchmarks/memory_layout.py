@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 from unittest.mock import patch
 
@@ -37,6 +38,7 @@ def milliseconds(net: Backbone, x: Tensor, y: Tensor) -> float:
 
 def main() -> None:
     """Measure every network both ways, in turns."""
+    argparse.ArgumentParser(description=str(__doc__).partition("\n")[0]).parse_args()
     torch.set_num_threads(1)
     print(f"{'network':<36}{'first':>8}{'last':>8}{'gain':>8}")
     for name, (settings, shape) in NETS.items():

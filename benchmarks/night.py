@@ -55,6 +55,7 @@ ASKED = {  # what issue 4 asks of `event` over a loop
 WHOLE_STEPS = 500
 
 Run = Callable[[], list[np.ndarray]]
+Make = Callable[[Regime, torch.dtype], Run]
 
 
 def event(regime: Regime, dtype: torch.dtype) -> Run:
@@ -69,7 +70,7 @@ def event(regime: Regime, dtype: torch.dtype) -> Run:
     return run
 
 
-def timed(make: Callable[[Regime, torch.dtype], Run], regime: Regime, dtype: torch.dtype) -> Any:
+def timed(make: Make, regime: Regime, dtype: torch.dtype) -> Any:
     """CPU seconds of a night, and its spikes."""
     run = make(regime, dtype)
     start = time.thread_time()
@@ -81,7 +82,7 @@ def compare(regime: Regime, dtype: torch.dtype, rounds: int) -> dict[str, Any]:
     """Median steps per second of each contestant, and whether they saw the same spikes."""
     event(regime.first(500), dtype)()
     short = regime.first(WHOLE_STEPS)
-    makers = {"event": event, **{form: Loop(form) for form in FORMS}}
+    makers: dict[str, Make] = {"event": event, **{form: Loop(form) for form in FORMS}}
     seconds: dict[str, list[float]] = {name: [] for name in (*makers, "whole")}
     spikes = {}
     for _ in range(rounds):

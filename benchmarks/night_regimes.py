@@ -57,6 +57,7 @@ def trained(steps: int) -> Regime:
     from bioncl.experiments.settings import load
     from bioncl.experiments.single import prepare
     from bioncl.learning.loop import train_task
+    from bioncl.methods.src import SRC
     from bioncl.nights.night import as_seen, peak, twin
     from bioncl.progress import Silent
     from bioncl.seeding import numpy_generator
@@ -66,8 +67,10 @@ def trained(steps: int) -> Regime:
     task = learner.stream.task(0)
     learner.begin(task)
     train_task(learner, methods, task)
-    (src,) = (method for method in methods.methods if method.sleeps)
+    (src,) = (method for method in methods.methods if isinstance(method, SRC))
     seen = src.seen(learner, task)
+    rule = src.sleep.rule
+    assert isinstance(rule, Gated)
     network = twin(learner.model, seen, src.sleep)
 
     def draw() -> list[Spikes]:
@@ -80,7 +83,7 @@ def trained(steps: int) -> Regime:
         network.weights,
         tuple(network.gains),
         tuple(network.thresholds),
-        src.sleep.rule,
+        rule,
         draw,
     )
 

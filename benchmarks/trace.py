@@ -32,7 +32,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -45,7 +45,7 @@ NIGHTS, STEPS, WINDOW = 10, 35_000, 1_000
 Seconds = dict[str, float]
 
 
-def write_cost(folder: Path, runs: int) -> dict[str, object]:
+def write_cost(folder: Path, runs: int) -> dict[str, Any]:
     """Seconds of a night with and without a trace."""
     import torch
 
@@ -66,8 +66,16 @@ def write_cost(folder: Path, runs: int) -> dict[str, object]:
     def night(recorder: Recorder) -> None:
         model = config.model.build((1, 28, 28), 10, [tuple(range(10))], 0)
         generator = np.random.default_rng(0)
-        options = {"steps": 15_000, "generator": generator, "progress": Silent()}
-        reports.append(sleep(model, seen, settings, recorder=recorder, **options))
+        report = sleep(
+            model,
+            seen,
+            settings,
+            recorder=recorder,
+            steps=15_000,
+            generator=generator,
+            progress=Silent(),
+        )
+        reports.append(report)
 
     def record(number: int) -> None:
         with trace.night(number, task=number, steps=15_000) as recorder:
@@ -178,7 +186,7 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def read_cost(path: Path, runs: int) -> dict[str, object]:
+def read_cost(path: Path, runs: int) -> dict[str, Any]:
     """Median over fresh processes that read ten nights."""
     write_nights(path, NIGHTS, STEPS)
     command = [sys.executable, __file__, "--read", str(path)]
@@ -187,7 +195,7 @@ def read_cost(path: Path, runs: int) -> dict[str, object]:
     return {**medians, "file_mb": path.stat().st_size / 1e6, "runs": found}
 
 
-def machine() -> dict[str, object]:
+def machine() -> dict[str, Any]:
     """Where and with what this was measured."""
     import h5py
     import night
@@ -195,7 +203,7 @@ def machine() -> dict[str, object]:
     return {**night.machine(), "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version}
 
 
-def report(result: dict[str, dict[str, object]]) -> None:
+def report(result: dict[str, dict[str, Any]]) -> None:
     """Print the figures."""
     written, packed, reading = (result[part] for part in ("writing", "bytes", "reading"))
     print(f"simulation alone {written['simulation']:.3f} s, spikes {written['spikes']}")
